@@ -1,0 +1,21 @@
+#include "data_tensors.h"
+
+#include <algorithm>
+
+namespace headstart::app {
+
+torch::Tensor read_images(ImageStream& stream, std::int64_t limit) {
+  const auto& shape = stream.shape();
+  const std::int64_t count = limit < 0 ? stream.count() : std::min(limit, stream.count());
+  torch::Tensor images = torch::empty({count, shape.channels, shape.height, shape.width}, torch::kFloat32);
+  std::int64_t done = 0;
+  while (done < count) {
+    const std::int64_t wanted = std::min<std::int64_t>(count - done, 4096);
+    const std::int64_t got = stream.read({images.data_ptr<float>() + done * shape.dim(), static_cast<std::size_t>(wanted * shape.dim())});
+    if (got == 0) break;
+    done += got;
+  }
+  return images.narrow(0, 0, done);
+}
+
+}  // namespace headstart::app

@@ -1,0 +1,87 @@
+// The command line: parse, run one verb, turn every failure into one line and an exit code.
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "cli.h"
+#include "headstart/core/parallel.h"
+#include "headstart/data/atomic_file.h"
+#include "headstart/error.h"
+#include "version.h"
+
+namespace {
+
+using namespace headstart;
+
+constexpr int kUsage = 2, kData = 3, kNumerical = 4, kInternal = 1, kInterrupted = 130;
+
+int fail(int code, const std::string& message) {
+  fmt::print(stderr, "headstart: {}\n", message.substr(0, message.find('\n')));
+  return code;
+}
+
+/// --sigma-max is accepted for --sigma_max.
+std::string with_underscores(std::string argument) {
+  if (argument.rfind("--", 0) != 0) return argument;
+  for (std::size_t i = 2; i < argument.size() && argument[i] != '='; ++i)
+    if (argument[i] == '-') argument[i] = '_';
+  return argument;
+}
+
+void write_json(const std::string& target, const nlohmann::ordered_json& result) {
+  if (target == "-")
+    fmt::print("{}\n", result.dump(2));
+  else
+    write_file_atomically(target, result.dump(2) + "\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  app::Cli cli;
+  CLI::App parser("Closed-form score models for diffusion: fit, teleport, sample, measure.", "headstart");
+  parser.set_version_flag("--version", app::version);
+  parser.require_subcommand(1);
+  // TODO app::add_fit(parser, cli);
+  // TODO app::add_denoise(parser, cli);
+  // TODO app::add_flow(parser, cli);
+  // TODO app::add_sample(parser, cli);
+  app::add_train(parser, cli);
+  // TODO app::add_evaluate(parser, cli);
+  // TODO app::add_report(parser, cli);
+  // TODO app::add_demo(parser, cli);
+  // TODO app::add_info(parser, cli);
+
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) arguments.push_back(with_underscores(argv[i]));  // CLI11 takes them reversed
+  try {
+    parser.parse(arguments);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return parser.exit(e);  // --help, --version
+    return fail(kUsage, e.what());
+  } catch (const InvalidArgument& e) {
+    return fail(kUsage, e.what());
+  }
+
+  try {
+    app::catch_signals();
+    set_threads(cli.threads > 0 ? cli.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+    const auto result = cli.run(cli);
+    if (!cli.json.empty()) write_json(cli.json, result);
+    return 0;
+  } catch (const InvalidArgument& e) {
+    return fail(kUsage, e.what());
+  } catch (const DataError& e) {
+    return fail(kData, e.what());
+  } catch (const NumericalError& e) {
+    return fail(kNumerical, e.what());
+  } catch (const app::Interrupted& e) {
+    return fail(kInterrupted, e.what());
+  } catch (const c10::Error& e) {
+    return fail(kInternal, std::string("internal error: ") + e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return fail(kInternal, std::string("internal error: ") + e.what());
+  }
+}

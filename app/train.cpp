@@ -1,0 +1,162 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+
+#include "cli.h"
+#include "data_tensors.h"
+#include "headstart/core/parallel.h"
+#include "headstart/error.h"
+#include "headstart/nets/train.h"
+#include "headstart/nets/unet_file.h"
+
+namespace headstart::app {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string data, out, arch = "unet", test_data;
+  UNetConfig unet{};
+  ClassifierConfig classifier{};
+  NoiseDistribution noise{};
+  double sigma_data = 0;  // 0: the data's own rms deviation from their mean
+  TrainOptions train{};
+  std::int64_t shift = 2;
+  bool restart = false;
+};
+
+double rms_deviation(const torch::Tensor& images) {
+  const torch::Tensor flat = images.flatten(1);
+  return (flat - flat.mean(0)).square().mean().sqrt().item<double>();
+}
+
+double accuracy(Classifier& network, const torch::Tensor& images, const torch::Tensor& labels) {
+  constexpr std::int64_t kBatch = 250;
+  const std::int64_t pieces = (images.size(0) + kBatch - 1) / kBatch;
+  std::vector<std::int64_t> right(pieces);
+  parallel_shards(pieces, [&](std::int64_t i) {
+    const torch::NoGradGuard no_grad;
+    const std::int64_t count = std::min(kBatch, images.size(0) - i * kBatch);
+    const torch::Tensor guess = network->forward(images.narrow(0, i * kBatch, count)).argmax(1);
+    right[i] = (guess == labels.narrow(0, i * kBatch, count)).sum().item<std::int64_t>();
+  });
+  std::int64_t total = 0;
+  for (const auto r : right) total += r;
+  return static_cast<double>(total) / static_cast<double>(images.size(0));
+}
+
+torch::Tensor labels_of(const ImageStream& stream, const std::string& data) {
+  if (stream.labels().empty()) throw DataError(data, "expected labels beside the images: a classifier needs them");
+  return torch::tensor(stream.labels(), torch::kInt64);
+}
+
+ordered_json train_verb(Options& o, const Cli& cli) {
+  if (o.arch != "unet" && o.arch != "classifier")
+    throw InvalidArgument("--arch: expected one of unet, classifier, got " + o.arch);
+  if (cli.device != "cpu") throw InvalidArgument("--device: training runs on the cpu only so far, got " + cli.device);
+  const auto stream = open_images(o.data);
+  const torch::Tensor images = read_images(*stream);
+  o.unet.shape = o.classifier.shape = stream->shape();
+
+  o.train.checkpoint = o.out + ".checkpoint";
+  if (o.restart) std::remove(o.train.checkpoint.c_str());
+  Progress progress(cli, "training", o.train.images, "images");
+  o.train.on_progress = [&](const TrainProgress& p) {
+    progress.update(p.images, fmt::format("loss {:.4f}", p.loss));
+    return !interrupted();
+  };
+
+  torch::manual_seed(static_cast<std::uint64_t>(o.train.seed));  // the initial weights
+  const std::string settings =
+      fmt::format("data {} x {}, batch {}, shard {}, images {}, lr {}, seed {}", images.size(0), to_string(stream->shape()), o.train.batch,
+                  o.train.shard, o.train.images, o.train.adam.learning_rate, o.train.seed);
+  TrainResult result;
+  ordered_json json;
+  const auto common = [&](const torch::nn::Module& module) {
+    json["out"] = o.out;
+    json["parameters"] = count_parameters(module);
+    json["images"] = result.images;
+    json["finished"] = result.finished;
+    json["seconds"] = result.seconds;
+    json["images_per_second"] = static_cast<double>(result.images) / result.seconds;
+    json["loss_curve"] = result.loss_curve;
+  };
+  const auto training = [&] {
+    return std::map<std::string, std::string>{{"images", std::to_string(result.images)},
+                                              {"seed", std::to_string(o.train.seed)},
+                                              {"settings", settings},
+                                              {"seconds", fmt::format("{:.0f}", result.seconds)},
+                                              {"loss_curve", nlohmann::json(result.loss_curve).dump()}};
+  };
+
+  if (o.arch == "unet") {
+    UNet network(o.unet);
+    const double sigma_data = o.sigma_data > 0 ? o.sigma_data : rms_deviation(images);
+    result = train(*network, edm_loss(network, images, sigma_data, o.noise, o.train.seed), o.train,
+                   fmt::format("{} {} sigma_data {} noise {} {} {}", o.unet.to_json(), settings, sigma_data, o.noise.P_mean, o.noise.P_std,
+                               o.noise.uniform_fraction));
+    if (!result.finished) throw Interrupted();
+    save_unet(o.out, network,
+              {.sigma_data = sigma_data, .sigma_min = o.noise.sigma_min, .sigma_max = o.noise.sigma_max, .training = training()});
+    common(*network);
+    json["sigma_data"] = sigma_data;
+  } else {
+    const torch::Tensor labels = labels_of(*stream, o.data);
+    o.classifier.classes = labels.max().item<std::int64_t>() + 1;
+    Classifier network(o.classifier);
+    result = train(*network, classifier_loss(network, images, labels, o.shift, o.train.seed), o.train, o.classifier.to_json() + " " + settings);
+    if (!result.finished) throw Interrupted();
+    auto notes = training();
+    if (!o.test_data.empty()) {
+      const auto test = open_images(o.test_data);
+      const torch::Tensor test_images = read_images(*test);
+      json["test_accuracy"] = accuracy(network, test_images, labels_of(*test, o.test_data));
+      notes.emplace("test_accuracy", fmt::format("{:.4f}", json["test_accuracy"].get<double>()));
+    }
+    save_classifier(o.out, network, notes);
+    common(*network);
+  }
+  say(cli, fmt::format("{}: {} parameters, {} images in {:.0f} s ({:.0f}/s), final loss {:.4f}{}", o.out, json["parameters"].get<std::int64_t>(),
+                       result.images, result.seconds, json["images_per_second"].get<double>(), result.loss_curve.back().second,
+                       json.contains("test_accuracy") ? fmt::format(", test accuracy {:.2f} %", 100 * json["test_accuracy"].get<double>()) : ""));
+  return json;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Cli& cli) {
+  auto o = std::make_shared<Options>();
+  auto* verb = add_verb(app, cli, "train", "Train the project's own U-Net (EDM loss) or a classifier; interrupted runs resume from OUT.checkpoint.",
+                        [o](const Cli& c) { return train_verb(*o, c); });
+  verb->add_option("--data", o->data, "training images (DATA)")->required();
+  verb->add_option("--out", o->out, "network file to write (.safetensors)")->required();
+  verb->add_option("--arch", o->arch, "unet or classifier")->capture_default_str();
+  verb->add_option("--images", o->train.images, "images to see in all")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--batch", o->train.batch, "images a step")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--shard", o->train.shard, "images a thread works on at once")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--lr", o->train.adam.learning_rate, "learning rate after warm-up")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--warmup", o->train.warmup_images, "images over which the learning rate rises")->capture_default_str();
+  verb->add_option("--ema_fraction", o->train.ema_fraction, "half-life of the averaged weights, as a fraction of images seen")->capture_default_str();
+  verb->add_option("--seed", o->train.seed, "seed of weights, order and noise")->capture_default_str();
+  verb->add_option("--checkpoint_images", o->train.checkpoint_images, "images between checkpoints")->capture_default_str();
+  verb->add_flag("--restart", o->restart, "discard an existing checkpoint");
+  verb->add_option("--channels", o->unet.channels, "U-Net: width of the first level")->capture_default_str();
+  verb->add_option("--channel_mult", o->unet.channel_mult, "U-Net: width of each level as a multiple")->delimiter(',')->capture_default_str();
+  verb->add_option("--blocks", o->unet.blocks, "U-Net: residual blocks a level")->capture_default_str();
+  verb->add_option("--attention", o->unet.attention, "U-Net: levels with self-attention")->delimiter(',');
+  verb->add_option("--patch", o->unet.patch, "U-Net: patch x patch pixels become channels")->capture_default_str();
+  verb->add_option("--dropout", o->unet.dropout, "U-Net: dropout")->capture_default_str();
+  verb->add_option("--sigma_data", o->sigma_data, "data's standard deviation (default: measured)");
+  verb->add_option("--P_mean", o->noise.P_mean, "mean of ln sigma")->capture_default_str();
+  verb->add_option("--P_std", o->noise.P_std, "standard deviation of ln sigma")->capture_default_str();
+  verb->add_option("--uniform_fraction", o->noise.uniform_fraction, "share of levels drawn uniformly in ln sigma")->capture_default_str();
+  verb->add_option("--sigma_min", o->noise.sigma_min, "smallest level of that share")->capture_default_str();
+  verb->add_option("--sigma_max", o->noise.sigma_max, "largest level of that share")->capture_default_str();
+  verb->add_option("--classifier_channels", o->classifier.channels, "classifier: width of the first level")->capture_default_str();
+  verb->add_option("--features", o->classifier.features, "classifier: width of the feature layer")->capture_default_str();
+  verb->add_option("--shift", o->shift, "classifier: random shifts by up to this many pixels")->capture_default_str();
+  verb->add_option("--test_data", o->test_data, "classifier: images for the test accuracy (DATA)");
+}
+
+}  // namespace headstart::app

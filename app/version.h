@@ -1,0 +1,9 @@
+#pragma once
+#include <string>
+
+namespace headstart::app {
+
+/// "headstart 0.1.0 (libtorch 1.13.1, BLAS ..., ISA ...)"
+std::string version();
+
+}  // namespace headstart::app

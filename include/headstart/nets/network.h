@@ -1,0 +1,47 @@
+#pragma once
+// Trained networks as denoisers: the project's own safetensors files and TorchScript files with a card.
+
+#include <memory>
+#include <string>
+
+#include "headstart/data/image_shape.h"
+#include "headstart/denoise/denoiser.h"
+
+namespace headstart {
+
+struct NetworkInfo {
+  std::string path{};
+  std::string kind{};  ///< "unet" or "torchscript"
+  std::string prediction{};
+  ImageShape shape{};
+  double range_low = -1, range_high = 1;  ///< of the data it was trained on
+  double sigma_min = 0.002, sigma_max = 80;
+  std::int64_t parameters = 0;
+  std::string sha256{};  ///< of the file
+};
+
+/// A denoiser that came from a file. Calls run in micro-batches of one fixed shape, so a row's result depends on nothing but the row.
+class Network : public Denoiser {
+ public:
+  explicit Network(NetworkInfo info) : info_(std::move(info)) {}
+  const NetworkInfo& info() const { return info_; }
+  std::int64_t dim() const override { return info_.shape.dim(); }
+
+ protected:
+  /// D for one micro-batch: x [M, C, H, W] and sigma [M, 1, 1, 1], float32 on the network's device. Called from several threads at once.
+  virtual torch::Tensor denoise_images(const torch::Tensor& x, const torch::Tensor& sigma) const = 0;
+  virtual torch::Device device() const = 0;
+
+ private:
+  torch::Tensor evaluate(const torch::Tensor& x, const torch::Tensor& sigma) const final;
+
+  NetworkInfo info_;
+};
+
+/// Loads a network, by content: safetensors with an `arch`, or TorchScript with a JSON card beside it (`name.pt.json`).
+/// @param device  "cpu" or "cuda[:i]" (GPU runs are untested)
+/// @throws DataError where a file is missing, unreadable or no network; InvalidArgument for a card's value that is not known (lists those
+///         that are)
+std::shared_ptr<Network> load_network(const std::string& path, const std::string& device = "cpu");
+
+}  // namespace headstart

@@ -1,0 +1,125 @@
+#include "headstart/nets/unet_file.h"
+
+#include <fmt/format.h>
+
+#include "headstart/core/tensor_file.h"
+#include "headstart/data/safetensors.h"
+#include "headstart/data/sha256.h"
+#include "headstart/error.h"
+#include "headstart/nets/precondition.h"
+
+namespace headstart {
+namespace {
+
+using torch::Tensor;
+
+using Metadata = std::map<std::string, std::string>;
+
+void save_module(const std::string& path, const torch::nn::Module& module, Metadata metadata, const Metadata& training) {
+  NamedTensors tensors;
+  for (const auto& item : module.named_parameters()) tensors.emplace_back(item.key(), item.value());
+  metadata.emplace("format", "headstart-network");
+  metadata.emplace("version", "1");
+  for (const auto& [key, value] : training) metadata.emplace("train_" + key, value);
+  write_tensors(path, tensors, metadata);
+}
+
+void load_module(const SafetensorsFile& file, torch::nn::Module& module) {
+  const torch::NoGradGuard no_grad;
+  for (auto& item : module.named_parameters()) {
+    const Tensor stored = to_tensor(file.get(item.key()));
+    if (stored.sizes() != item.value().sizes())
+      throw DataError(file.path(), fmt::format("expected {} of shape {}, got {}", item.key(), shape_to_string(item.value().sizes().vec()),
+                                               shape_to_string(stored.sizes().vec())));
+    item.value().copy_(stored);
+  }
+  module.eval();
+}
+
+double number(const SafetensorsFile& file, const std::string& key) {
+  const std::string& text = file.metadata(key);
+  try {
+    return std::stod(text);
+  } catch (const std::exception&) {
+    throw DataError(file.path(), "expected a number as metadata " + key + ", got " + text);
+  }
+}
+
+template <class Config>
+Config config_of(const SafetensorsFile& file) {
+  try {
+    return Config::from_json(file.metadata("arch"));
+  } catch (const InvalidArgument& e) {
+    throw DataError(file.path(), e.what());
+  }
+}
+
+/// D(x; sigma) = c_skip x + c_out F(c_in x; c_noise), arXiv 2206.00364, eq. 7.
+class UNetDenoiser : public Network {
+ public:
+  UNetDenoiser(NetworkInfo info, UNet network, double sigma_data, torch::Device device)
+      : Network(std::move(info)), network_(std::move(network)), sigma_data_(sigma_data), device_(device) {}
+
+ protected:
+  Tensor denoise_images(const Tensor& x, const Tensor& sigma) const override {
+    const auto c = edm_preconditioning(sigma, sigma_data_);
+    // forward is not const in libtorch, but changes nothing in evaluation mode.
+    return c.c_skip * x + c.c_out * const_cast<UNetImpl&>(*network_).forward(c.c_in * x, c.c_noise.flatten());
+  }
+  torch::Device device() const override { return device_; }
+
+ private:
+  UNet network_;
+  double sigma_data_;
+  torch::Device device_;
+};
+
+}  // namespace
+
+void save_unet(const std::string& path, UNet network, const UNetFileInfo& info) {
+  save_module(path, *network,
+              {{"arch", network->config().to_json()},
+               {"prediction", "edm"},
+               {"sigma_data", fmt::format("{}", info.sigma_data)},
+               {"sigma_min", fmt::format("{}", info.sigma_min)},
+               {"sigma_max", fmt::format("{}", info.sigma_max)},
+               {"range", fmt::format("{},{}", info.range_low, info.range_high)}},
+              info.training);
+}
+
+std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device) {
+  const SafetensorsFile file(path);
+  if (!file.metadata().contains("arch")) throw DataError(path, "expected a network: a safetensors file with metadata arch");
+  UNet network(config_of<UNetConfig>(file));
+  load_module(file, *network);
+  const std::string& range = file.metadata("range");
+  double low = 0, high = 0;
+  if (std::sscanf(range.c_str(), "%lf,%lf", &low, &high) != 2 || !(low < high)) throw DataError(path, "expected metadata range as low,high, got " + range);
+  NetworkInfo info{.path = path,
+                   .kind = "unet",
+                   .prediction = "edm",
+                   .shape = network->config().shape,
+                   .range_low = low,
+                   .range_high = high,
+                   .sigma_min = number(file, "sigma_min"),
+                   .sigma_max = number(file, "sigma_max"),
+                   .parameters = count_parameters(*network),
+                   .sha256 = sha256_file(path)};
+  const torch::Device target(device);
+  network->to(target);
+  return std::make_shared<UNetDenoiser>(std::move(info), network, number(file, "sigma_data"), target);
+}
+
+void save_classifier(const std::string& path, Classifier network, const Metadata& training) {
+  save_module(path, *network, {{"arch", network->config().to_json()}}, training);
+}
+
+Classifier load_classifier(const std::string& path) {
+  const SafetensorsFile file(path);
+  if (!file.metadata().contains("arch")) throw DataError(path, "expected a classifier: a safetensors file with metadata arch");
+  Classifier network(config_of<ClassifierConfig>(file));
+  load_module(file, *network);
+  return network;
+}
+
+}  // namespace headstart

@@ -1,0 +1,262 @@
+#include "headstart/report/report.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <string>
+
+#include "example_report.h"
+#include "headstart/error.h"
+
+namespace headstart {
+namespace {
+
+using testing::drawn_picture;
+using testing::example_report;
+using testing::example_run;
+using testing::hostile_report;
+
+std::size_t occurrences(const std::string& text, const std::string& part) {
+  std::size_t number = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++number;
+  return number;
+}
+
+/// The page without its scripts and styles: what a reader sees, and the markup around it.
+std::string markup(const std::string& page) {
+  std::string out;
+  std::size_t at = 0;
+  while (true) {
+    const std::size_t script = page.find("<script", at);
+    const std::size_t style = page.find("<style", at);
+    const std::size_t open = std::min(script, style);
+    if (open == std::string::npos) break;
+    out.append(page, at, open - at);
+    at = page.find(open == script ? "</script>" : "</style>", open);
+  }
+  return out.append(page, at);
+}
+
+nlohmann::json embedded_data(const std::string& page) {
+  const std::string open = "id=\"headstart-data\">";
+  const std::size_t begin = page.find(open) + open.size();
+  return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+}
+
+bool has_section(const std::string& page, const std::string& id) { return page.find("<section id=\"" + id + "\"") != std::string::npos; }
+
+std::string error_of(const std::function<void(Report&)>& spoil) {
+  Report report = example_report();
+  spoil(report);
+  try {
+    render_report(report);
+  } catch (const InvalidArgument& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(Report, NamesEveryRunInTableSamplesSettingsAndData) {
+  const Report report = example_report();
+  const std::string page = render_report(report);
+  for (const SampleRun& run : report.runs) {
+    const std::string expected = ">" + run.label + "<";
+    EXPECT_GE(occurrences(page, expected), run.thumbs.empty() ? 2U : 3U) << run.label;
+  }
+  const nlohmann::json data = embedded_data(page);
+  ASSERT_EQ(data["runs"].size(), report.runs.size());
+  EXPECT_EQ(data["runs"][5]["label"], report.runs[5].label);
+  EXPECT_EQ(data["runs"][5]["sigmas"].size(), report.runs[5].sigmas.size());
+}
+
+TEST(Report, IsOnePageThatRefersToNothingOutside) {
+  const std::string text = markup(render_report(example_report()));
+  const std::regex reference("(src|href|srcset|action|poster|data)=\"([^\"]*)\"");
+  std::size_t found = 0;
+  for (std::sregex_iterator it(text.begin(), text.end(), reference), end; it != end; ++it) {
+    const std::string address = (*it)[2];
+    EXPECT_TRUE(address.starts_with("data:") || address.starts_with("#")) << address.substr(0, 80);
+    ++found;
+  }
+  EXPECT_GT(found, 50U);
+  EXPECT_EQ(text.find("http://"), std::string::npos);
+  EXPECT_EQ(text.find("https://"), std::string::npos);
+  EXPECT_NE(text.find("default-src 'none'"), std::string::npos);
+}
+
+TEST(Report, KeepsStylesFreeOfImportsAndAddresses) {
+  const std::string page = render_report(example_report());
+  const std::string style = page.substr(page.find("<style"), page.find("</style>") - page.find("<style"));
+  EXPECT_EQ(style.find("@import"), std::string::npos);
+  EXPECT_EQ(style.find("url("), std::string::npos);
+}
+
+TEST(Report, GivesEqualBytesForEqualReports) { EXPECT_EQ(render_report(example_report()), render_report(example_report())); }
+
+TEST(Report, EscapesTextThatTriesToBreakThePage) {
+  const std::string plain = render_report(example_report());
+  const std::string page = render_report(hostile_report());
+  EXPECT_EQ(occurrences(page, "</script>"), occurrences(plain, "</script>"));
+  EXPECT_EQ(page.find("<b onmouseover"), std::string::npos);
+  EXPECT_NE(page.find("&lt;/script&gt;&lt;b onmouseover=&quot;alert(1)&quot;&gt;&#39;&amp;amp;{{css}}&lt;!--"), std::string::npos);
+  // An invalid byte becomes the replacement character, in the page as in the data.
+  EXPECT_EQ(page.find('\xff'), std::string::npos);
+  const std::string label = embedded_data(page)["runs"][5]["label"];
+  EXPECT_EQ(label, "</script><b onmouseover=\"alert(1)\">'&amp;{{css}}<!--\xef\xbf\xbd\xe2\x80\xa8");
+}
+
+TEST(Report, LeavesOutSectionsWithoutData) {
+  const std::string full = render_report(example_report());
+  for (const char* id : {"summary", "quality", "samples", "grids", "spectrum", "notes", "settings"}) {
+    EXPECT_TRUE(has_section(full, id)) << id;
+    EXPECT_NE(full.find("<a href=\"#" + std::string(id) + "\">"), std::string::npos) << id;
+  }
+  const std::string empty = render_report(Report{});
+  for (const char* id : {"summary", "quality", "samples", "grids", "spectrum", "notes", "settings"}) {
+    EXPECT_FALSE(has_section(empty, id)) << id;
+    EXPECT_EQ(empty.find("<a href=\"#" + std::string(id) + "\">"), std::string::npos) << id;
+  }
+  EXPECT_EQ(occurrences(markup(empty), "<canvas"), 0U);
+}
+
+TEST(Report, LeavesOutWhatRunsDoNotHave) {
+  Report report = example_report();
+  report.spectra.clear();
+  for (SampleRun& run : report.runs) {
+    run.frechet.reset();
+    run.frechet_interval.reset();
+    run.thumbs.clear();
+    run.metrics.clear();
+  }
+  const std::string page = render_report(report);
+  EXPECT_TRUE(has_section(page, "summary"));
+  EXPECT_TRUE(has_section(page, "grids"));
+  for (const char* id : {"quality", "samples", "spectrum"}) EXPECT_FALSE(has_section(page, id)) << id;
+  EXPECT_EQ(markup(page).find("Fréchet"), std::string::npos);
+}
+
+TEST(Report, MarksTheBestOfEachComparableGroupOnly) {
+  Report report = example_report();
+  for (std::size_t i : {2U, 3U}) report.runs[i].features = "pixels";
+  const std::string page = render_report(report);
+  EXPECT_EQ(occurrences(page, "<tr class=\"best\">"), 2U);
+  EXPECT_NE(page.find("<strong>6.02</strong>"), std::string::npos);
+  EXPECT_NE(page.find("<strong>9.87</strong>"), std::string::npos);
+  EXPECT_EQ(occurrences(markup(page), "<canvas id=\"quality-"), 2U);
+  report.runs[2].frechet_num = 512;
+  EXPECT_EQ(occurrences(render_report(report), "<tr class=\"best\">"), 1U) << "a group of one has no best";
+}
+
+TEST(Report, ComparesTeleportedRunsWithUnskippedRunsOfEqualCost) {
+  Report report{.runs = {example_run("off", 5, 0, 20.0, 0), example_run("respaced", 5, 4, 15.0, 0)}};
+  ASSERT_EQ(report.runs[0].nfe, report.runs[1].nfe);
+  std::string page = render_report(report);
+  EXPECT_NE(page.find("\u221225.0\u202f%"), std::string::npos);
+  EXPECT_EQ(page.find("No unskipped run"), std::string::npos);
+
+  report.runs[0].solver = "euler";
+  page = render_report(report);
+  EXPECT_EQ(page.find("\u221225.0\u202f%"), std::string::npos) << "another solver is no baseline";
+  EXPECT_NE(page.find("No unskipped run of the same solver and NFE was measured for <i>Heun, 5 steps, respaced from 4</i>"),
+            std::string::npos);
+}
+
+TEST(Report, DrawsOnePanelForEachSolver) {
+  Report report = example_report();
+  for (std::size_t i : {0U, 5U}) report.runs[i].solver = "ipndm";
+  const nlohmann::json data = embedded_data(render_report(report));
+  ASSERT_EQ(data["groups"].size(), 1U);
+  ASSERT_EQ(data["groups"][0]["panels"].size(), 2U);
+  EXPECT_EQ(data["groups"][0]["panels"][0]["runs"], nlohmann::json({0, 5}));
+}
+
+TEST(Report, PutsEqualSeedsInOneColumn) {
+  Report report{.runs = {example_run("off", 5, 0, 20.0, 0), example_run("respaced", 5, 4, 15.0, 0)}};
+  report.runs[0].thumbs = {{.seed = 3, .png = drawn_picture(3, 0)}, {.seed = 1, .png = drawn_picture(1, 0)}};
+  report.runs[1].thumbs = {{.seed = 3, .png = drawn_picture(3, 1)}};
+  const std::string page = render_report(report);
+  const std::string samples = page.substr(page.find("<section id=\"samples\""));
+  EXPECT_LT(samples.find("</span>1</th>"), samples.find("</span>3</th>"));
+  EXPECT_EQ(occurrences(samples, "<td><span class=\"none\">"), 1U) << "run 2 has no picture for seed 1";
+  EXPECT_NE(samples.find("alt=\"Seed 3, Heun, 5 steps, 9 NFE\""), std::string::npos);
+  EXPECT_NE(samples.find("src=\"data:image/png;base64,iVBORw0KGgo"), std::string::npos);
+}
+
+TEST(Report, CountsTheTailInTheCumulativeEnergy) {
+  Report report;
+  report.spectra = {{.name = "s", .eigenvalues = {6, 2}, .tail = 0.5, .dim = 6}};
+  nlohmann::json spectrum = embedded_data(render_report(report))["spectra"][0];
+  EXPECT_EQ(spectrum["tail"], 0.5);
+  ASSERT_EQ(spectrum["energy"].size(), 6U);
+  EXPECT_DOUBLE_EQ(spectrum["energy"][1][1], 0.8);
+  EXPECT_DOUBLE_EQ(spectrum["energy"][5][1], 1.0);
+
+  report.spectra = {{.name = "full rank", .eigenvalues = {6, 2, 0, -1e-12}}};
+  spectrum = embedded_data(render_report(report))["spectra"][0];
+  EXPECT_FALSE(spectrum.contains("tail"));
+  EXPECT_EQ(spectrum["values"].size(), 2U) << "zeros have no place on a log axis";
+  EXPECT_EQ(spectrum["energy"].size(), 4U);
+}
+
+TEST(Report, ThinsLargeSpectraWithoutLosingTheirEnds) {
+  Report report;
+  report.spectra = {{.name = "large", .eigenvalues = std::vector<double>(20000), .dim = 30000}};
+  for (std::size_t i = 0; i < 20000; ++i) report.spectra[0].eigenvalues[i] = 100.0 / static_cast<double>(i + 1);
+  const nlohmann::json values = embedded_data(render_report(report))["spectra"][0]["values"];
+  EXPECT_LT(values.size(), 600U);
+  EXPECT_EQ(values.front()[0], 1);
+  EXPECT_EQ(values.back()[0], 20000);
+  for (std::size_t i = 1; i < values.size(); ++i) EXPECT_GT(values[i][0], values[i - 1][0]);
+}
+
+TEST(Report, RefusesRunsThatCannotBeShown) {
+  EXPECT_EQ(error_of([](Report& r) { r.runs[1].label = r.runs[0].label; }),
+            "[render_report] expected unique names, got the run label 'Heun, 18 steps' twice");
+  EXPECT_EQ(error_of([](Report& r) { r.runs[1].label.clear(); }), "[render_report] expected a non-empty run label");
+  EXPECT_EQ(error_of([](Report& r) { r.runs[0].teleport = "on"; }),
+            "[render_report] run 'Heun, 18 steps': expected teleport off, tail or respaced, got 'on'");
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].sigma_skip = 4; }).find("expected sigma_skip exactly where there is a jump"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[5].sigma_skip.reset(); }).find("expected sigma_skip exactly where there is a jump"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].skipped_sigmas = {80}; }).find("expected no skipped_sigmas"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) {
+              r.runs[0].sigmas = {80, 80, 1};
+            }).find("expected sigmas strictly descending and >= 0, got 80 at index 1"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].sigmas = {0}; }).find("expected sigmas that start above 0, got 0"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].frechet = std::numeric_limits<double>::quiet_NaN(); }).find("expected frechet to be finite"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) {
+              r.runs[0].metrics = {{"kid", std::numeric_limits<double>::infinity()}};
+            }).find("expected kid to be finite"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].features.clear(); }).find("expected frechet with its features and frechet_num"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].frechet.reset(); }).find("expected frechet beside frechet_interval"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].frechet_interval = {.low = 2, .high = 1}; }).find("low <= high"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].thumbs[0].png.resize(10); }).find("expected a PNG for seed 0, got 10 other bytes"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.runs[0].thumbs[1].seed = 0; }).find("expected one thumb a seed, got two for 0"), std::string::npos);
+}
+
+TEST(Report, RefusesSpectraThatCannotBeShown) {
+  EXPECT_EQ(error_of([](Report& r) { r.spectra[0].eigenvalues.clear(); }),
+            "[render_report] spectrum 'All classes': expected eigenvalues, got none");
+  EXPECT_NE(error_of([](Report& r) {
+              r.spectra[0].eigenvalues = {1, 2};
+            }).find("expected eigenvalues descending and >= 0, got 2 at index 1"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.spectra[0].eigenvalues = {1, -0.1}; }).find("got -0.1 at index 1"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.spectra[0].eigenvalues = {0, 0}; }).find("expected a positive eigenvalue"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.spectra[0].tail = -1; }).find("expected tail >= 0"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.spectra[0].dim = 3; }).find("expected dim >= the 256 eigenvalues, got 3"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.spectra[1].name = r.spectra[0].name; }).find("the spectrum name 'All classes' twice"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace headstart
