@@ -44,15 +44,15 @@ int main(int argc, char** argv) {
   CLI::App parser("Closed-form score models for diffusion: fit, teleport, sample, measure.", "headstart");
   parser.set_version_flag("--version", app::version);
   parser.require_subcommand(1);
-  // TODO app::add_fit(parser, cli);
-  // TODO app::add_denoise(parser, cli);
-  // TODO app::add_flow(parser, cli);
-  // TODO app::add_sample(parser, cli);
+  app::add_fit(parser, cli);
+  app::add_denoise(parser, cli);
+  app::add_flow(parser, cli);
+  app::add_sample(parser, cli);
   app::add_train(parser, cli);
-  // TODO app::add_evaluate(parser, cli);
-  // TODO app::add_report(parser, cli);
-  // TODO app::add_demo(parser, cli);
-  // TODO app::add_info(parser, cli);
+  app::add_evaluate(parser, cli);
+  app::add_report(parser, cli);
+  app::add_demo(parser, cli);
+  app::add_info(parser, cli);
 
   std::vector<std::string> arguments;
   for (int i = argc - 1; i > 0; --i) arguments.push_back(with_underscores(argv[i]));  // CLI11 takes them reversed

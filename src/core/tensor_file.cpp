@@ -1,6 +1,8 @@
 #include "headstart/core/tensor_file.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "headstart/data/safetensors.h"
 #include "headstart/error.h"
@@ -20,7 +22,7 @@ torch::Tensor to_tensor(const ArrayView& array) {
   for (const auto& [dtype, type] : kTypes) {
     if (dtype != array.dtype) continue;
     const torch::Tensor tensor = torch::empty(array.shape, type);
-    std::memcpy(tensor.data_ptr(), array.bytes.data(), array.bytes.size());
+    if (!array.bytes.empty()) std::memcpy(tensor.data_ptr(), array.bytes.data(), array.bytes.size());
     return tensor;
   }
   throw InvalidArgument("[to_tensor] libtorch has no dtype " + to_string(array.dtype));
@@ -32,11 +34,11 @@ void write_tensors(const std::string& path, const NamedTensors& tensors, const s
   for (const auto& [name, tensor] : tensors) {
     kept.push_back(tensor.detach().cpu().contiguous());
     const auto& data = kept.back();
-    for (const auto& [dtype, type] : kTypes) {
-      if (type != data.scalar_type()) continue;
-      const std::span bytes(static_cast<const std::byte*>(data.data_ptr()), data.nbytes());
-      arrays.push_back({name, ArrayView(dtype, data.sizes().vec(), bytes)});
-    }
+    const auto known = std::ranges::find(kTypes, data.scalar_type(), [](const auto& pair) { return pair.second; });
+    if (known == std::end(kTypes))
+      throw InvalidArgument("[write_tensors] safetensors has no dtype " + std::string(c10::toString(data.scalar_type())) + ", that of " + name);
+    const std::span bytes(static_cast<const std::byte*>(data.data_ptr()), data.nbytes());
+    arrays.push_back({name, ArrayView(known->first, data.sizes().vec(), bytes)});
   }
   write_safetensors(path, arrays, metadata);
 }

@@ -31,6 +31,11 @@ ClassifierConfig ClassifierConfig::from_json(const std::string& text) {
 }
 
 ClassifierImpl::ClassifierImpl(const ClassifierConfig& config) : config_(config) {
+  const auto fail = [](const std::string& what) { throw InvalidArgument("[Classifier] " + what); };
+  if (config.channels < 1 || config.features < 1 || config.classes < 1 || config.groups < 1 || config.shape.channels < 1)
+    fail("expected positive channels, features, classes and groups");
+  if (config.channels % config.groups != 0) fail("expected channels to be a multiple of groups");
+  if (config.shape.height < 4 || config.shape.width < 4) fail("expected images of at least 4 x 4 pixels, got " + to_string(config.shape));
   std::int64_t in = config.shape.channels;
   for (const std::int64_t width : {config.channels, 2 * config.channels, 4 * config.channels}) {
     for (int i = 0; i < 2; ++i) {

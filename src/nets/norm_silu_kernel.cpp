@@ -26,6 +26,9 @@ void affine(const NormSiluShape& s, const float* weight, const float* bias, cons
   }
 }
 
+// Below this, silu is zero to float32; exp must not overflow, because -ffast-math promises the compiler that there is no infinity.
+constexpr float kLowest = -80.0F;
+
 }  // namespace
 
 HEADSTART_CLONES
@@ -60,7 +63,7 @@ void norm_silu_forward(const NormSiluShape& s, const float* x, const float* weig
     const float* in = x + p * C;
     float* out = y + p * C;
     for (std::int64_t c = 0; c < C; ++c) {
-      const float u = slope[c] * in[c] + offset[c];
+      const float u = std::max(slope[c] * in[c] + offset[c], kLowest);
       out[c] = u / (1.0F + std::exp(-u));
     }
   }
@@ -80,7 +83,7 @@ void norm_silu_backward(const NormSiluShape& s, const float* x, const float* wei
     const float *in = x + p * C, *gy = grad_y + p * C;
     float* gu = grad_x + p * C;
     for (std::int64_t c = 0; c < C; ++c) {
-      const float u = slope[c] * in[c] + offset[c];
+      const float u = std::max(slope[c] * in[c] + offset[c], kLowest);
       const float sigmoid = 1.0F / (1.0F + std::exp(-u));
       const float g = gy[c] * sigmoid * (1.0F + u * (1.0F - sigmoid));
       gu[c] = g;

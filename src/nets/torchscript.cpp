@@ -67,6 +67,12 @@ Card read_card(const std::string& path) {
   }
 }
 
+/// libtorch's messages run over many lines; the last one says what is wrong.
+std::string last_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.find_last_of('\n') + 1);
+}
+
 class TorchScriptNetwork : public Network {
  public:
   TorchScriptNetwork(Card card, torch::jit::Module module, torch::Device device)
@@ -90,7 +96,9 @@ class TorchScriptNetwork : public Network {
     try {
       out = module_.forward({x, time}).toTensor();
     } catch (const c10::Error& e) {
-      throw DataError(info().path, std::string("the network failed: ") + e.what_without_backtrace());
+      throw DataError(info().path, "the network failed: " + last_line(e.what_without_backtrace()));
+    } catch (const std::exception& e) {  // what a script raises or asserts is no c10::Error
+      throw DataError(info().path, "the network failed: " + last_line(e.what()));
     }
     if (out.sizes() != x.sizes())
       throw DataError(info().path, fmt::format("expected the network to return the shape of its input, got {} dimensions", out.dim()));

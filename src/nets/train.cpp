@@ -54,14 +54,20 @@ void resume(Session& session, const std::string& path, const std::string& identi
   const SafetensorsFile file(path);
   if (file.metadata("identity") != identity)
     throw DataError(path, "expected a checkpoint of this run (" + identity + "), got one of " + file.metadata("identity"));
-  const auto progress = nlohmann::json::parse(file.metadata("progress"));
-  session.adam.load_state(to_tensor(file.get("parameters")), to_tensor(file.get("ema")), to_tensor(file.get("adam_first")),
-                          to_tensor(file.get("adam_second")), progress.at("steps"));
-  session.result.images = progress.at("images");
-  session.result.seconds = progress.at("seconds");
-  session.result.loss_curve = progress.at("loss_curve");
-  session.window_loss = progress.at("window_loss");
-  session.window_steps = progress.at("window_steps");
+  try {
+    const auto progress = nlohmann::json::parse(file.metadata("progress"));
+    session.adam.load_state(to_tensor(file.get("parameters")), to_tensor(file.get("ema")), to_tensor(file.get("adam_first")),
+                            to_tensor(file.get("adam_second")), progress.at("steps"));
+    session.result.images = progress.at("images");
+    session.result.seconds = progress.at("seconds");
+    session.result.loss_curve = progress.at("loss_curve");
+    session.window_loss = progress.at("window_loss");
+    session.window_steps = progress.at("window_steps");
+  } catch (const nlohmann::json::exception& e) {
+    throw DataError(path, std::string("expected a checkpoint's progress: ") + e.what());
+  } catch (const InvalidArgument& e) {
+    throw DataError(path, e.what());
+  }
 }
 
 }  // namespace

@@ -45,10 +45,11 @@ double number(const SafetensorsFile& file, const std::string& key) {
   }
 }
 
-template <class Config>
-Config config_of(const SafetensorsFile& file) {
+/// The network that the file's architecture describes, with fresh weights.
+template <class Module, class Config>
+Module module_of(const SafetensorsFile& file) {
   try {
-    return Config::from_json(file.metadata("arch"));
+    return Module(Config::from_json(file.metadata("arch")));
   } catch (const InvalidArgument& e) {
     throw DataError(file.path(), e.what());
   }
@@ -90,7 +91,7 @@ void save_unet(const std::string& path, UNet network, const UNetFileInfo& info) 
 std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device) {
   const SafetensorsFile file(path);
   if (!file.metadata().contains("arch")) throw DataError(path, "expected a network: a safetensors file with metadata arch");
-  UNet network(config_of<UNetConfig>(file));
+  auto network = module_of<UNet, UNetConfig>(file);
   load_module(file, *network);
   const std::string& range = file.metadata("range");
   double low = 0, high = 0;
@@ -117,7 +118,7 @@ void save_classifier(const std::string& path, Classifier network, const Metadata
 Classifier load_classifier(const std::string& path) {
   const SafetensorsFile file(path);
   if (!file.metadata().contains("arch")) throw DataError(path, "expected a classifier: a safetensors file with metadata arch");
-  Classifier network(config_of<ClassifierConfig>(file));
+  auto network = module_of<Classifier, ClassifierConfig>(file);
   load_module(file, *network);
   return network;
 }

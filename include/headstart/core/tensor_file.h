@@ -17,7 +17,8 @@ torch::Tensor to_tensor(const ArrayView& array);
 
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
-/// Writes atomically; tensors are moved to the CPU and made contiguous first. @throws DataError where the file cannot be written
+/// Writes atomically; tensors are moved to the CPU and made contiguous first.
+/// @throws DataError where the file cannot be written; InvalidArgument for dtypes that safetensors lacks (complex numbers)
 void write_tensors(const std::string& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata);
 
 }  // namespace headstart

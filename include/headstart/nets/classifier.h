@@ -25,6 +25,7 @@ struct ClassifierConfig {
 /// Three levels of two 3x3 convolutions, global average, a linear feature layer, SiLU, a linear read-out.
 class ClassifierImpl : public torch::nn::Module {
  public:
+  /// @throws InvalidArgument where a count is not positive, groups do not divide channels, or the image cannot be halved twice
   explicit ClassifierImpl(const ClassifierConfig& config);
 
   /// [B, C, H, W] in data units -> features [B, features], before the last SiLU (nearer to Gaussian than after it)

@@ -1,0 +1,104 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "cli.h"
+#include "headstart/data/image_stream.h"
+#include "headstart/data/safetensors.h"
+#include "headstart/data/sha256.h"
+#include "headstart/error.h"
+#include "headstart/moments/gaussian_stats.h"
+#include "headstart/nets/network.h"
+#include "run_dir.h"
+
+namespace headstart::app {
+namespace {
+
+using nlohmann::ordered_json;
+
+bool is_safetensors(const std::string& path) {
+  try {
+    const SafetensorsFile file(path);
+    return true;
+  } catch (const DataError&) {
+    return false;
+  }
+}
+
+ordered_json describe_safetensors(const std::string& path) {
+  const SafetensorsFile file(path);
+  ordered_json json;
+  const auto format = file.metadata().find("format");
+  const std::string kind = format == file.metadata().end() ? "" : format->second;
+  json["kind"] = kind == "headstart-stats" ? "statistics" : kind == "headstart-network" ? "network" : kind == "headstart-checkpoint" ? "checkpoint" : "safetensors";
+  if (json["kind"] == "statistics") {
+    const GaussianStats stats = load_stats(path);
+    json["dim"] = stats.dim();
+    json["rank"] = stats.rank();
+    json["trace"] = stats.trace();
+    json["largest_eigenvalue"] = stats.eigenvalues[0].item<double>();
+    json["tail"] = stats.tail;
+  }
+  std::int64_t values = 0;
+  for (const auto& name : file.names()) {
+    std::int64_t size = 1;
+    for (const auto extent : file.get(name).shape) size *= extent;
+    values += size;
+  }
+  json["tensors"] = file.names().size();
+  json["values"] = values;
+  for (const auto& [key, value] : file.metadata()) json["metadata"][key] = value;
+  return json;
+}
+
+ordered_json describe_network(const std::string& path) {
+  const auto network = load_network(path);
+  const NetworkInfo& info = network->info();
+  ordered_json json;
+  json["kind"] = info.kind;
+  json["prediction"] = info.prediction;
+  json["shape"] = to_string(info.shape);
+  json["range"] = {info.range_low, info.range_high};
+  json["sigma_min"] = info.sigma_min;
+  json["sigma_max"] = info.sigma_max;
+  json["parameters"] = info.parameters;
+  return json;
+}
+
+ordered_json info_verb(const std::string& path, const Cli& cli) {
+  const bool name = path == "fashion-mnist" || path == "fashion-mnist-test";
+  if (!name && !std::filesystem::exists(path)) throw DataError(path, "no such file or folder");
+  ordered_json json;
+  if (std::filesystem::exists(path + "/run.json")) {
+    json = read_json(path + "/run.json");
+    json["kind"] = "run";
+  } else if (std::filesystem::is_regular_file(path) && std::filesystem::exists(path + ".json")) {
+    json = describe_network(path);
+  } else if (std::filesystem::is_regular_file(path) && is_safetensors(path)) {
+    json = describe_safetensors(path);
+  } else {
+    const auto stream = open_images(path);
+    json["kind"] = "data";
+    json["count"] = stream->count();
+    json["shape"] = to_string(stream->shape());
+    json["values"] = stream->is_uint8() ? "uint8, scaled to [-1, 1]" : "float, in data units";
+    json["labels"] = !stream->labels().empty();
+  }
+  ordered_json result;
+  result["file"] = path;
+  result.update(json);
+  if (std::filesystem::is_regular_file(path)) result["sha256"] = sha256_file(path);
+  for (const auto& [key, value] : result.items()) say(cli, fmt::format("{:<20}{}", key, value.is_string() ? value.get<std::string>() : value.dump()));
+  return result;
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Cli& cli) {
+  auto path = std::make_shared<std::string>();
+  auto* verb = add_verb(app, cli, "info", "What a file or folder is.", [path](const Cli& c) { return info_verb(*path, c); });
+  verb->add_option("file", *path, "statistics, network, run, or data")->required();
+}
+
+}  // namespace headstart::app

@@ -1,0 +1,54 @@
+#include "headstart/report/report.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <set>
+
+#include "cli.h"
+#include "headstart/data/atomic_file.h"
+#include "run_report.h"
+#include "version.h"
+
+namespace headstart::app {
+namespace {
+
+struct Options {
+  std::vector<std::string> runs;
+  std::string out, title = "headstart report";
+};
+
+nlohmann::ordered_json report_verb(const Options& o, const Cli& cli) {
+  Report report{.title = o.title, .date = today(), .version = version()};
+  std::set<std::string> labels;
+  for (const auto& input : o.runs) {
+    if (std::filesystem::is_directory(input)) {
+      SampleRun run = read_run(input);
+      if (!labels.insert(run.label).second) run.label += " (" + input + ")";  // equal settings, another folder
+      labels.insert(run.label);
+      report.runs.push_back(std::move(run));
+    } else {
+      report.spectra.push_back(read_spectrum(input));
+    }
+  }
+  write_file_atomically(o.out, render_report(report));
+  say(cli, fmt::format("{}: {} runs, {} spectra", o.out, report.runs.size(), report.spectra.size()));
+  nlohmann::ordered_json json;
+  json["out"] = o.out;
+  json["runs"] = report.runs.size();
+  json["spectra"] = report.spectra.size();
+  return json;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Cli& cli) {
+  auto o = std::make_shared<Options>();
+  auto* verb = add_verb(app, cli, "report", "One self-contained HTML page of sampling runs and fitted statistics.", [o](const Cli& c) { return report_verb(*o, c); });
+  verb->add_option("runs", o->runs, "folders that sample wrote (with evaluate's result in them), statistics files")->required();
+  verb->add_option("--out", o->out, "HTML file to write")->required();
+  verb->add_option("--title", o->title, "title of the page")->capture_default_str();
+}
+
+}  // namespace headstart::app

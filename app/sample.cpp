@@ -1,0 +1,197 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+
+#include "cli.h"
+#include "headstart/core/parallel.h"
+#include "headstart/data/npy.h"
+#include "headstart/data/npz.h"
+#include "headstart/data/png.h"
+#include "headstart/data/sha256.h"
+#include "headstart/data/tile_grid.h"
+#include "headstart/error.h"
+#include "run_dir.h"
+#include "sampling.h"
+#include "version.h"
+
+namespace headstart::app {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::size_t kGridImages = 100;
+
+struct Options {
+  std::string network, stats, outdir, seeds = "0-63", teleport = "off", mode = "tail", teleport_stats, denoise_to_zero = "on", grid;
+  std::vector<double> sigmas;
+  SamplingOptions sampling{};
+  bool npz = false, subdirs = false, resume = false;
+  CLI::Option *sigma_min = nullptr, *sigma_max = nullptr;
+};
+
+SamplingOptions sampling_of(Options& o, const Model& model) {
+  SamplingOptions s = o.sampling;
+  s.seeds = parse_seeds(o.seeds);
+  s.seeds_text = o.seeds;
+  s.sigmas = o.sigmas;
+  if (o.denoise_to_zero != "on" && o.denoise_to_zero != "off")
+    throw InvalidArgument("--denoise_to_zero: expected one of on, off, got " + o.denoise_to_zero);
+  s.karras.final_zero = o.denoise_to_zero == "on";
+  // The defaults bend to what the network was trained on; levels asked for do not.
+  if (o.sigma_min->count() == 0) s.karras.sigma_min = std::max(s.karras.sigma_min, model.sigma_min);
+  if (o.sigma_max->count() == 0) s.karras.sigma_max = std::min(s.karras.sigma_max, model.sigma_max);
+  if (o.teleport != "off") {
+    Teleport t{.mode = parse_teleport_mode(o.mode)};
+    try {
+      std::size_t end = 0;
+      t.sigma = std::stod(o.teleport, &end);
+      if (end != o.teleport.size()) throw std::invalid_argument("");
+    } catch (const std::logic_error&) {
+      throw InvalidArgument("--teleport: expected off or a noise level, got " + o.teleport);
+    }
+    if (o.teleport_stats.empty()) throw InvalidArgument("--teleport_stats: expected a statistics file, which --teleport needs");
+    t.stats = std::make_shared<const GaussianStats>(load_stats(o.teleport_stats));
+    t.stats_path = o.teleport_stats;
+    t.stats_sha256 = sha256_file(o.teleport_stats);
+    s.teleport = std::move(t);
+  }
+  return s;
+}
+
+/// Keeps the first pictures in the order of the seeds for --grid, whether drawn now or found from before.
+void write_grid(const Options& o, const Model& model, const SamplingOptions& s, const RunDir& dir) {
+  std::vector<std::uint8_t> pixels;
+  const std::size_t count = std::min(kGridImages, s.seeds.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto image = read_png(dir / RunDir::sample_name(s.seeds[i], o.subdirs));
+    pixels.insert(pixels.end(), image.chw.begin(), image.chw.end());
+  }
+  const auto columns = static_cast<std::int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
+  const ImageBytes tiles = tile_grid(model.shape, pixels, columns);
+  write_png(o.grid, tiles.shape, tiles.chw);
+}
+
+void write_samples_npz(const std::string& path, const Model& model, const torch::Tensor& samples, bool images) {
+  const auto count = samples.size(0);
+  if (images) {
+    const auto chw = to_pixels(model, samples);
+    const torch::Tensor nhwc = torch::from_blob(const_cast<std::uint8_t*>(chw.data()), {count, model.shape.channels, model.shape.height, model.shape.width}, torch::kUInt8)
+                                   .permute({0, 2, 3, 1})
+                                   .contiguous();
+    const NamedArray array{"samples", view_of<std::uint8_t>(nhwc.sizes().vec(), {nhwc.data_ptr<std::uint8_t>(), static_cast<std::size_t>(nhwc.numel())})};
+    write_npz(path, std::span(&array, 1));
+  } else {
+    const torch::Tensor values = samples.to(torch::kFloat32).contiguous();
+    const NamedArray array{"samples", view_of<float>(values.sizes().vec(), {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())})};
+    write_npz(path, std::span(&array, 1));
+  }
+}
+
+ordered_json sample_verb(Options& o, const Cli& cli) {
+  if (o.network.empty() == o.stats.empty()) throw InvalidArgument("sample: expected exactly one of --network, --stats");
+  const Model model = o.network.empty() ? open_stats_model(o.stats) : open_network_model(o.network, cli.device);
+  const bool images = (model.shape.channels == 1 || model.shape.channels == 3) && model.shape.height > 1 && model.shape.width > 1;
+  if (!images && !o.npz) throw InvalidArgument("--npz: expected with data that are not images (shape " + to_string(model.shape) + ")");
+  if (o.npz && (o.subdirs || !o.grid.empty())) throw InvalidArgument("--npz: expected without --subdirs and --grid, which are about PNG files");
+  const SamplingOptions s = sampling_of(o, model);
+  const SamplingPlan plan = plan_sampling(s, model);
+  ordered_json settings = describe(model, s, plan);
+  settings["files"] = o.npz ? "npz" : o.subdirs ? "png/subdirs" : "png";
+
+  const RunDir dir(o.outdir);
+  if (!o.resume && !dir.empty()) throw DataError(o.outdir, "is not empty; choose another --outdir, or continue that run with --resume");
+  ordered_json earlier = dir.read_run();
+  if (!earlier.is_null() && earlier.value("settings", ordered_json()) != settings)
+    throw DataError(dir / "run.json", "was made with other settings; --resume continues only the same run");
+
+  std::vector<std::int64_t> missing;
+  for (const auto seed : s.seeds)
+    if (o.npz || !std::filesystem::exists(dir / RunDir::sample_name(seed, o.subdirs))) missing.push_back(seed);
+  if (o.npz && std::filesystem::exists(dir / "samples.npz")) missing.clear();
+
+  ordered_json run;
+  run["program"] = version();
+  run["settings"] = settings;
+  const auto nfe_before = earlier.value("nfe", ordered_json());
+  const double seconds_before = earlier.value("seconds", 0.0);
+  run["finished"] = false;
+  run["nfe"] = nfe_before;
+  run["seconds"] = seconds_before;
+  dir.write_run(run);
+
+  Progress progress(cli, "sampling", static_cast<std::int64_t>(s.seeds.size()), "images");
+  std::int64_t done = static_cast<std::int64_t>(s.seeds.size() - missing.size());
+  progress.update(done);
+  std::vector<torch::Tensor> kept;
+  const double start = now();
+  const std::int64_t nfe = draw_samples(model, s, plan, missing, [&](const std::vector<std::int64_t>& seeds, const torch::Tensor& samples) {
+    if (o.npz) {
+      kept.push_back(samples);
+    } else {
+      const auto pixels = to_pixels(model, samples);
+      const auto size = static_cast<std::size_t>(model.shape.dim());
+      for (std::size_t i = 0; i < seeds.size(); ++i) {
+        const std::string path = dir / RunDir::sample_name(seeds[i], o.subdirs);
+        if (o.subdirs) std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+        write_png(path, model.shape, std::span(pixels).subspan(i * size, size));
+      }
+    }
+    done += static_cast<std::int64_t>(seeds.size());
+    progress.update(done);
+  });
+  const double seconds = now() - start;
+  if (o.npz && !kept.empty()) write_samples_npz(dir / "samples.npz", model, torch::cat(kept), images);
+
+  run["finished"] = true;
+  if (!missing.empty()) run["nfe"] = nfe;
+  run["count"] = s.seeds.size();
+  run["seconds"] = seconds_before + seconds;
+  run["images_per_second"] = missing.empty() ? earlier.value("images_per_second", ordered_json()) : ordered_json(static_cast<double>(missing.size()) / seconds);
+  run["batch"] = s.batch;
+  run["threads"] = threads();
+  dir.write_run(run);
+  if (!o.grid.empty()) write_grid(o, model, s, dir);
+
+  ordered_json json;
+  json["outdir"] = o.outdir;
+  json["nfe"] = run["nfe"];
+  json["sigmas"] = plan.sigmas;
+  json["sigma_skip"] = settings["sigma_skip"];
+  json["solver"] = s.solver;
+  json["seconds"] = run["seconds"];
+  json["images_per_second"] = run["images_per_second"];
+  json["count"] = run["count"];
+  say(cli, fmt::format("{}: {} samples, {} NFE, solver {}, {}{:.1f} s", o.outdir, s.seeds.size(), run["nfe"].dump(), s.solver,
+                       s.teleport ? fmt::format("teleported to sigma {:.4g}, ", plan.sigmas.front()) : "", run["seconds"].get<double>()));
+  return json;
+}
+
+}  // namespace
+
+void add_sample(CLI::App& app, Cli& cli) {
+  auto o = std::make_shared<Options>();
+  auto* verb = add_verb(app, cli, "sample", "Draw samples from a network or a closed form, with or without a head start.", [o](const Cli& c) { return sample_verb(*o, c); });
+  verb->add_option("--network", o->network, "a trained network");
+  verb->add_option("--stats", o->stats, "a fitted Gaussian");
+  verb->add_option("--outdir", o->outdir, "folder for the samples and run.json")->required();
+  verb->add_option("--seeds", o->seeds, "one sample a seed, such as 0-63,100")->capture_default_str();
+  verb->add_option("--batch", o->sampling.batch, "samples at once (changes no picture)")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--steps", o->sampling.karras.steps, "grid points, a final 0 not counted")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--solver", o->sampling.solver, "heun, euler or ddim")->capture_default_str();
+  o->sigma_min = verb->add_option("--sigma_min", o->sampling.karras.sigma_min, "smallest positive level")->capture_default_str();
+  o->sigma_max = verb->add_option("--sigma_max", o->sampling.karras.sigma_max, "largest level")->capture_default_str();
+  verb->add_option("--rho", o->sampling.karras.rho, "how the grid is spaced")->capture_default_str();
+  verb->add_option("--sigmas", o->sigmas, "the grid itself, strictly descending")->delimiter(',');
+  verb->add_option("--denoise_to_zero", o->denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
+  verb->add_option("--teleport", o->teleport, "off, or the noise level to jump to")->capture_default_str();
+  verb->add_option("--teleport_mode", o->mode, "tail (keep the rest of the grid) or respaced (as many steps below the jump)")->capture_default_str();
+  verb->add_option("--teleport_stats", o->teleport_stats, "the Gaussian to jump with");
+  verb->add_flag("--npz", o->npz, "one samples.npz instead of PNG files (kept in memory until the end)");
+  verb->add_flag("--subdirs", o->subdirs, "group PNG files by 1000");
+  verb->add_option("--grid", o->grid, "PNG of the first 100 samples side by side");
+  verb->add_flag("--resume", o->resume, "continue an interrupted run: only what is missing is drawn");
+}
+
+}  // namespace headstart::app

@@ -1,0 +1,142 @@
+#include "sampling.h"
+
+#include <fmt/format.h>
+
+#include "cli.h"
+#include "headstart/data/pixels.h"
+#include "headstart/data/sha256.h"
+#include "headstart/denoise/counted.h"
+#include "headstart/denoise/gaussian.h"
+#include "headstart/denoise/micro_batch.h"
+#include "headstart/error.h"
+#include "headstart/nets/network.h"
+#include "headstart/solve/noise.h"
+#include "headstart/solve/solver.h"
+
+namespace headstart::app {
+
+Model open_network_model(const std::string& path, const std::string& device) {
+  const auto network = load_network(path, device);
+  const NetworkInfo& info = network->info();
+  return {.denoiser = network,
+          .kind = "network",
+          .path = path,
+          .sha256 = info.sha256,
+          .shape = info.shape,
+          .range_low = info.range_low,
+          .range_high = info.range_high,
+          .sigma_min = info.sigma_min,
+          .sigma_max = info.sigma_max};
+}
+
+Model open_stats_model(const std::string& path) {
+  GaussianStats stats = load_stats(path);
+  Model model{.denoiser = nullptr,
+              .kind = "stats",
+              .path = path,
+              .sha256 = sha256_file(path),
+              .shape = stats.shape,
+              .range_low = stats.range_low,
+              .range_high = stats.range_high};
+  model.denoiser = std::make_shared<GaussianDenoiser>(std::move(stats));
+  return model;
+}
+
+SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
+  find_solver(o.solver);
+  if (!o.sigmas.empty()) require_sigmas("--sigmas", o.sigmas);
+  const std::vector<double> grid = o.sigmas.empty() ? karras_sigmas(o.karras) : o.sigmas;
+  SamplingPlan plan{.skipped = {}, .sigmas = grid, .sigma_start = grid.front()};
+  if (o.teleport) {
+    const Teleport& t = *o.teleport;
+    if (t.stats->shape != model.shape)
+      throw InvalidArgument(fmt::format("--teleport_stats: expected statistics of shape {} as in {}, got {}", to_string(model.shape), model.path,
+                                        to_string(t.stats->shape)));
+    if (t.stats->range_low != model.range_low || t.stats->range_high != model.range_high)
+      throw InvalidArgument(fmt::format("--teleport_stats: expected statistics of range [{}, {}] as in {}, got [{}, {}]", model.range_low,
+                                        model.range_high, model.path, t.stats->range_low, t.stats->range_high));
+    const double lowest = grid.back() > 0 ? grid.back() : grid[grid.size() - 2];
+    if (!(t.sigma >= lowest && t.sigma <= grid.front()))
+      throw InvalidArgument(fmt::format("--teleport: expected a level in the grid's range [{}, {}], got {}", lowest, grid.front(), t.sigma));
+    if (t.mode == TeleportMode::tail) {
+      plan.sigmas = tail_of(grid, t.sigma);
+      plan.skipped.assign(grid.begin(), grid.end() - static_cast<std::ptrdiff_t>(plan.sigmas.size()));
+    } else {
+      if (!o.sigmas.empty()) throw InvalidArgument("--teleport_mode: expected tail with --sigmas, whose levels are given, got respaced");
+      KarrasOptions below = o.karras;
+      below.sigma_max = t.sigma;
+      plan.sigmas = karras_sigmas(below);
+      if (t.sigma < grid.front()) plan.skipped = {grid.front()};
+    }
+  }
+  if (plan.sigmas.size() < 2)
+    throw InvalidArgument("--steps: expected at least two levels below the jump (a final 0 counts), got one");
+  const double lowest = plan.sigmas.back() > 0 ? plan.sigmas.back() : plan.sigmas[plan.sigmas.size() - 2];
+  if (plan.sigmas.front() > model.sigma_max * (1 + 1e-9))
+    throw InvalidArgument(fmt::format("--sigma_max: expected at most {}, the largest level {} was trained on, got {}", model.sigma_max, model.path,
+                                      plan.sigmas.front()));
+  if (lowest < model.sigma_min * (1 - 1e-9))
+    throw InvalidArgument(fmt::format("--sigma_min: expected at least {}, the smallest level {} was trained on, got {}", model.sigma_min,
+                                      model.path, lowest));
+  return plan;
+}
+
+std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const SamplingPlan& plan, const std::vector<std::int64_t>& seeds,
+                          const std::function<void(const std::vector<std::int64_t>&, const torch::Tensor&)>& take) {
+  const MicroBatched batched(*model.denoiser);
+  const Counted counted(batched);
+  const Solver solver = find_solver(o.solver);
+  const SolveOptions stop{.on_step = [](std::size_t, const torch::Tensor&) {
+    if (interrupted()) throw Interrupted();
+  }};
+  std::int64_t batches = 0;
+  for (std::size_t begin = 0; begin < seeds.size(); begin += static_cast<std::size_t>(o.batch), ++batches) {
+    if (interrupted()) throw Interrupted();
+    const auto end = std::min(seeds.size(), begin + static_cast<std::size_t>(o.batch));
+    const std::vector<std::int64_t> some(seeds.begin() + static_cast<std::ptrdiff_t>(begin), seeds.begin() + static_cast<std::ptrdiff_t>(end));
+    torch::Tensor x = noise_of(some, model.shape) * plan.sigma_start;
+    if (o.teleport) x = teleport(*o.teleport->stats, x, plan.sigma_start, plan.sigmas.front());
+    x = solver(counted, x, plan.sigmas, stop);
+    if (!x.isfinite().all().item<bool>()) throw NumericalError(model.path + ": sampling gave values that are not finite");
+    take(some, x);
+  }
+  return batches > 0 ? counted.nfe() / batches : 0;
+}
+
+nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, const SamplingPlan& plan) {
+  nlohmann::ordered_json json;
+  json[model.kind] = model.path;
+  json["model_sha256"] = model.sha256;
+  json["shape"] = to_string(model.shape);
+  json["range"] = {model.range_low, model.range_high};
+  json["solver"] = o.solver;
+  json["steps"] = o.sigmas.empty() ? o.karras.steps : static_cast<std::int64_t>(o.sigmas.size()) - (o.sigmas.back() == 0 ? 1 : 0);
+  if (o.sigmas.empty()) {
+    json["schedule"] = "karras";
+    json["sigma_min"] = o.karras.sigma_min;
+    json["sigma_max"] = o.karras.sigma_max;
+    json["rho"] = o.karras.rho;
+    json["denoise_to_zero"] = o.karras.final_zero;
+  } else {
+    json["schedule"] = "given";
+  }
+  json["teleport"] = o.teleport ? (o.teleport->mode == TeleportMode::tail ? "tail" : "respaced") : "off";
+  json["sigma_skip"] = o.teleport ? nlohmann::ordered_json(plan.sigmas.front()) : nlohmann::ordered_json(nullptr);
+  if (o.teleport) {
+    json["teleport_sigma"] = o.teleport->sigma;
+    json["teleport_stats"] = o.teleport->stats_path;
+    json["teleport_stats_sha256"] = o.teleport->stats_sha256;
+  }
+  json["sigmas"] = plan.sigmas;
+  json["skipped_sigmas"] = plan.skipped;
+  json["seeds"] = o.seeds_text;
+  return json;
+}
+
+std::vector<std::uint8_t> to_pixels(const Model& model, const torch::Tensor& samples) {
+  const double scale = 2 / (model.range_high - model.range_low);
+  const torch::Tensor unit = ((samples - model.range_low) * scale - 1).to(torch::kCPU, torch::kFloat64).contiguous();
+  return to_uint8(std::span<const double>(unit.data_ptr<double>(), static_cast<std::size_t>(unit.numel())));
+}
+
+}  // namespace headstart::app

@@ -1,0 +1,71 @@
+#pragma once
+// A sampling run: its plan, its computation, its folder. Shared by `sample` and `demo`.
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "headstart/data/image_shape.h"
+#include "headstart/denoise/denoiser.h"
+#include "headstart/flow/teleport.h"
+#include "headstart/solve/sigmas.h"
+
+namespace headstart::app {
+
+/// What draws the samples, and the range of its data.
+struct Model {
+  std::shared_ptr<Denoiser> denoiser;
+  std::string kind, path, sha256;
+  ImageShape shape;
+  double range_low = -1, range_high = 1, sigma_min = 0, sigma_max = 1e9;
+};
+
+Model open_network_model(const std::string& path, const std::string& device);
+Model open_stats_model(const std::string& path);
+
+struct Teleport {
+  double sigma = 0;
+  TeleportMode mode = TeleportMode::tail;
+  std::shared_ptr<const GaussianStats> stats{};
+  std::string stats_path{}, stats_sha256{};
+};
+
+struct SamplingOptions {
+  std::vector<std::int64_t> seeds;
+  std::string seeds_text;
+  std::string solver = "heun";
+  KarrasOptions karras{};
+  std::vector<double> sigmas{};  ///< a given grid instead of Karras's
+  std::optional<Teleport> teleport{};
+  std::int64_t batch = 64;
+};
+
+/// The grid split by the jump.
+struct SamplingPlan {
+  std::vector<double> skipped;  ///< levels jumped over, the starting level first; empty without teleport
+  std::vector<double> sigmas;   ///< what the solver works on
+  double sigma_start = 0;       ///< where the noise is
+};
+
+/// @throws InvalidArgument naming the option where grid, network range and teleport do not fit together
+SamplingPlan plan_sampling(const SamplingOptions& options, const Model& model);
+
+/// Draws the seeds in batches and hands each over as [B, D] float64 in data units.
+/// @return evaluations a sample, counted
+/// @throws Interrupted between two steps after a signal
+std::int64_t draw_samples(const Model& model, const SamplingOptions& options, const SamplingPlan& plan, const std::vector<std::int64_t>& seeds,
+                          const std::function<void(const std::vector<std::int64_t>&, const torch::Tensor&)>& take);
+
+/// Every setting that decides what a picture looks like; equal settings give equal pictures.
+nlohmann::ordered_json describe(const Model& model, const SamplingOptions& options, const SamplingPlan& plan);
+
+/// Data units to bytes, [B, D] -> B*D values in order C, H, W.
+std::vector<std::uint8_t> to_pixels(const Model& model, const torch::Tensor& samples);
+
+}  // namespace headstart::app

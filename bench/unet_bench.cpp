@@ -1,0 +1,109 @@
+// The shipped U-Net and its one kernel, beside what this machine's own sgemm and libtorch's own operations reach in the same run.
+
+#include <benchmark/benchmark.h>
+#include <torch/torch.h>
+
+#include <numeric>
+
+#include "headstart/core/parallel.h"
+#include "headstart/denoise/micro_batch.h"
+#include "headstart/nets/norm_silu.h"
+#include "headstart/nets/precondition.h"
+#include "headstart/nets/train.h"
+
+namespace headstart {
+namespace {
+
+using benchmark::Counter;
+using torch::Tensor;
+
+void rate(benchmark::State& state, const char* name, double per_iteration) {
+  state.counters[name] = Counter(per_iteration * static_cast<double>(state.iterations()), Counter::kIsRate);
+}
+
+void sgemm(benchmark::State& state) {
+  set_threads(static_cast<int>(state.range(0)));
+  const torch::NoGradGuard no_grad;
+  constexpr double kSize = 1024;
+  const Tensor a = torch::randn({1024, 1024}), b = torch::randn({1024, 1024});
+  Tensor c = torch::empty_like(a);
+  for (auto _ : state) benchmark::DoNotOptimize(torch::mm_out(c, a, b));
+  rate(state, "GFLOP/s", 2e-9 * kSize * kSize * kSize);
+}
+BENCHMARK(sgemm)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+/// Arguments: channels, height (= width), channels-last input or not, backward or not.
+template <auto function>
+void norm_silu_at(benchmark::State& state) {
+  set_threads(1);
+  const std::int64_t channels = state.range(0), size = state.range(1);
+  const bool channels_last = state.range(2) != 0, backward = state.range(3) != 0;
+  torch::manual_seed(0);
+  Tensor x = torch::randn({16, channels, size, size}), grad = torch::randn_like(x);
+  if (channels_last) {
+    x = x.contiguous(at::MemoryFormat::ChannelsLast);
+    grad = grad.contiguous(at::MemoryFormat::ChannelsLast);
+  }
+  const std::vector<Tensor> inputs{x, torch::randn({channels}), torch::randn({channels}), torch::randn({16, channels}), torch::randn({16, channels})};
+  for (auto input : inputs) input.requires_grad_(backward);
+  for (auto _ : state) {
+    const Tensor y = function(inputs[0], 8, inputs[1], inputs[2], inputs[3], inputs[4]);
+    if (backward)
+      benchmark::DoNotOptimize(torch::autograd::grad({y}, inputs, {grad}));
+    else
+      benchmark::DoNotOptimize(y);
+  }
+  rate(state, "images/s", 16);
+}
+
+void norm_silu_cases(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"channels", "size", "channels_last", "backward"})->Unit(benchmark::kMicrosecond);
+  for (const int channels_last : {1, 0})
+    for (const int backward : {0, 1})
+      for (const auto& [channels, size] : {std::pair{32, 28}, {64, 14}}) bench->Args({channels, size, channels_last, backward});
+}
+BENCHMARK(norm_silu_at<norm_silu>)->Name("norm_silu")->Apply(norm_silu_cases);
+BENCHMARK(norm_silu_at<norm_silu_plain>)->Name("norm_silu_plain")->Apply(norm_silu_cases);
+
+UNet shipped() {
+  torch::manual_seed(0);
+  return UNet(UNetConfig{.shape = {1, 28, 28}, .channels = 64, .channel_mult = {1, 2}, .blocks = 1, .patch = 2});
+}
+
+/// Denoising as a network from a file does it: EDM's preconditioning, micro-batches in parallel.
+void unet_denoise(benchmark::State& state) {
+  set_threads(static_cast<int>(state.range(0)));
+  constexpr std::int64_t kRows = 64;
+  UNet network = shipped();
+  network->eval();
+  const Tensor x = torch::randn({kRows, 784}), sigma = torch::full({kRows, 1}, 1.5);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(in_micro_batches(x, sigma, [&](const Tensor& points, const Tensor& levels) {
+      const auto c = edm_preconditioning(levels.view({-1, 1, 1, 1}), 0.5);
+      const Tensor images = points.view({-1, 1, 28, 28});
+      return (c.c_skip * images + c.c_out * network->forward(c.c_in * images, c.c_noise.flatten())).flatten(1);
+    }));
+  rate(state, "images/s", kRows);
+}
+BENCHMARK(unet_denoise)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+/// One optimiser step on 64 images in shards of 16, as train() takes it.
+void unet_training_step(benchmark::State& state) {
+  set_threads(static_cast<int>(state.range(0)));
+  constexpr std::int64_t kBatch = 64, kShard = 16;
+  UNet network = shipped();
+  const auto loss = edm_loss(network, torch::rand({256, 1, 28, 28}) * 2 - 1, 0.5, {}, 0);
+  FlatAdam adam(*network, {});
+  std::int64_t first = 0;
+  for (auto _ : state) {
+    std::vector<Tensor> gradients(kBatch / kShard);
+    parallel_shards(kBatch / kShard, [&](std::int64_t i) { gradients[i] = adam.gradient(loss(first + i * kShard, kShard)); });
+    adam.step(std::accumulate(gradients.begin() + 1, gradients.end(), gradients[0]), 1.0, 0.999);
+    first += kBatch;
+  }
+  rate(state, "images/s", kBatch);
+}
+BENCHMARK(unet_training_step)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace headstart
