@@ -48,7 +48,12 @@ void say(const Cli& cli, const std::string& line) {
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 Progress::Progress(const Cli& cli, std::string what, std::int64_t total, std::string unit)
-    : quiet_(cli.quiet), terminal_(::isatty(STDERR_FILENO) != 0), what_(std::move(what)), unit_(std::move(unit)), total_(total), start_(now()) {}
+    : quiet_(cli.quiet),
+      terminal_(::isatty(STDERR_FILENO) != 0),
+      what_(std::move(what)),
+      unit_(std::move(unit)),
+      total_(total),
+      start_(now()) {}
 
 Progress::~Progress() {
   if (!quiet_ && terminal_ && last_ > 0) fmt::print(stderr, "\r\033[K");
@@ -65,8 +70,8 @@ void Progress::update(std::int64_t done, const std::string& extra) {
   last_ = time;
   const double rate = static_cast<double>(done - first_) / std::max(time - start_, 1e-9);
   const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
-  const std::string text = fmt::format("{} {}/{} {}  {:.3g}/s  {} left{}{}", what_, done, total_, unit_, rate, duration(left),
-                                       extra.empty() ? "" : "  ", extra);
+  const std::string text =
+      fmt::format("{} {}/{} {}  {:.3g}/s  {} left{}{}", what_, done, total_, unit_, rate, duration(left), extra.empty() ? "" : "  ", extra);
   if (terminal_) {
     const int width = 24, filled = total_ > 0 ? static_cast<int>(width * done / total_) : width;
     fmt::print(stderr, "\r\033[K[{}{}] {}", std::string(filled, '#'), std::string(width - filled, '.'), text);

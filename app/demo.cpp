@@ -34,9 +34,9 @@ struct Row {
   double teleport;  // 0: off
   TeleportMode mode;
 };
-constexpr Row kRows[] = {{18, 0, TeleportMode::tail},      {18, 20, TeleportMode::tail}, {14, 0, TeleportMode::tail},
-                         {10, 0, TeleportMode::tail},      {10, 10, TeleportMode::respaced}, {6, 0, TeleportMode::tail},
-                         {6, 10, TeleportMode::respaced},  {4, 0, TeleportMode::tail}, {4, 5, TeleportMode::respaced}};
+constexpr Row kRows[] = {{18, 0, TeleportMode::tail},     {18, 20, TeleportMode::tail},     {14, 0, TeleportMode::tail},
+                         {10, 0, TeleportMode::tail},     {10, 10, TeleportMode::respaced}, {6, 0, TeleportMode::tail},
+                         {6, 10, TeleportMode::respaced}, {4, 0, TeleportMode::tail},       {4, 5, TeleportMode::respaced}};
 
 struct Measured {
   SampleRun run;
@@ -49,7 +49,8 @@ Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& 
   s.seeds_text = fmt::format("0-{}", o.num - 1);
   s.seeds = parse_seeds(s.seeds_text);
   s.karras.steps = row.steps;
-  if (row.teleport > 0) s.teleport = Teleport{.sigma = row.teleport, .mode = row.mode, .stats = stats, .stats_path = "stats.safetensors", .stats_sha256 = ""};
+  if (row.teleport > 0)
+    s.teleport = Teleport{.sigma = row.teleport, .mode = row.mode, .stats = stats, .stats_path = "stats.safetensors", .stats_sha256 = ""};
   const SamplingPlan plan = plan_sampling(s, model);
 
   SampleRun run{.solver = s.solver,
@@ -73,7 +74,8 @@ Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& 
       run.thumbs.push_back({.seed = seeds[i], .png = encode_png(model.shape, std::span(pixels).subspan(i * size, size))});
     // Measured as the pictures they become, not as the floats they were.
     const torch::Tensor bytes = torch::tensor(at::ArrayRef<std::uint8_t>(pixels), torch::kUInt8);
-    const torch::Tensor images = (bytes.to(torch::kFloat32) / 127.5F - 1).view({-1, model.shape.channels, model.shape.height, model.shape.width});
+    const torch::Tensor images =
+        (bytes.to(torch::kFloat32) / 127.5F - 1).view({-1, model.shape.channels, model.shape.height, model.shape.width});
     features.push_back(space.extract(images));
     done += static_cast<std::int64_t>(seeds.size());
     progress.update(done);
@@ -136,18 +138,25 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
   nlohmann::ordered_json json;
   json["fit_seconds"] = fit_seconds;
   json["rows"] = nlohmann::ordered_json::array();
-  say(cli, fmt::format("\nFrechet distance in {}, N = {}, seeds 0-{}, against {} images of {}\n", space->name(), o.num, o.num - 1, reference.count, kData));
-  say(cli, fmt::format("{:<8}{:>6}  {:<10}{:>11}{:>6}{:>10}{:>20}{:>9}", "solver", "steps", "teleport", "sigma_skip", "NFE", "Frechet", "95 % interval", "seconds"));
+  say(cli, fmt::format("\nFrechet distance in {}, N = {}, seeds 0-{}, against {} images of {}\n", space->name(), o.num, o.num - 1,
+                       reference.count, kData));
+  say(cli, fmt::format("{:<8}{:>6}  {:<10}{:>11}{:>6}{:>10}{:>20}{:>9}", "solver", "steps", "teleport", "sigma_skip", "NFE", "Frechet",
+                       "95 % interval", "seconds"));
   for (const Row& row : kRows) {
     Measured m = run_row(row, o, cli, model, stats, *space, reference);
     const SampleRun& r = m.run;
-    say(cli, fmt::format("{:<8}{:>6}  {:<10}{:>11}{:>6}{:>10.3f}{:>20}{:>9.1f}", r.solver, r.steps, r.teleport, r.sigma_skip ? fmt::format("{:.2f}", *r.sigma_skip) : "-", r.nfe,
-                         *r.frechet, fmt::format("[{:.3f}, {:.3f}]", r.frechet_interval->low, r.frechet_interval->high), r.seconds));
+    say(cli, fmt::format("{:<8}{:>6}  {:<10}{:>11}{:>6}{:>10.3f}{:>20}{:>9.1f}", r.solver, r.steps, r.teleport,
+                         r.sigma_skip ? fmt::format("{:.2f}", *r.sigma_skip) : "-", r.nfe, *r.frechet,
+                         fmt::format("[{:.3f}, {:.3f}]", r.frechet_interval->low, r.frechet_interval->high), r.seconds));
     json["rows"].push_back(std::move(m.json));
     report.runs.push_back(std::move(m.run));
   }
-  report.notes.emplace_back("Sample count", fmt::format("{} samples bias every Frechet distance upwards by the same cause; compare rows, and do not compare them with distances of other "
-                                                        "sample counts. Intervals are 1.96 bootstrap standard deviations of the samples.", o.num));
+  report.notes.emplace_back(
+      "Sample count",
+      fmt::format(
+          "{} samples bias every Frechet distance upwards by the same cause; compare rows, and do not compare them with distances of other "
+          "sample counts. Intervals are 1.96 bootstrap standard deviations of the samples.",
+          o.num));
   write_file_atomically(dir / "report.html", render_report(report));
   json["report"] = dir / "report.html";
   json["seconds"] = now() - start;
@@ -160,7 +169,8 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
 
 void add_demo(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "demo", "The main job on Fashion-MNIST with the shipped network: a table and a report.", [o](const Cli& c) { return demo_verb(*o, c); });
+  auto* verb = add_verb(app, cli, "demo", "The main job on Fashion-MNIST with the shipped network: a table and a report.",
+                        [o](const Cli& c) { return demo_verb(*o, c); });
   verb->add_option("--out_dir", o->out_dir, "folder for stats.safetensors, demo.json and report.html")->capture_default_str();
   verb->add_option("--num", o->num, "samples a row")->check(CLI::Range(2, 1'000'000))->capture_default_str();
 }

@@ -31,7 +31,8 @@ bool is_reference_npz(const std::string& path) {
 FeatureMoments read_reference(const std::string& path) {
   FeatureMoments moments{to_tensor(read_npz(path, "mu")).to(torch::kFloat64), to_tensor(read_npz(path, "sigma")).to(torch::kFloat64), 0};
   const auto width = moments.mean.numel();
-  if (moments.mean.dim() != 1 || moments.covariance.dim() != 2 || moments.covariance.size(0) != width || moments.covariance.size(1) != width)
+  if (moments.mean.dim() != 1 || moments.covariance.dim() != 2 || moments.covariance.size(0) != width ||
+      moments.covariance.size(1) != width)
     throw DataError(path, "expected mu of shape [F] and sigma of shape [F, F]");
   return moments;
 }
@@ -41,10 +42,12 @@ nlohmann::ordered_json evaluate_verb(const Options& o, const Cli& cli) {
     if (metric != "frechet") throw InvalidArgument("--metrics: expected frechet, got " + metric);
   const std::string npz = o.samples + "/samples.npz";  // what sample --npz leaves
   const auto samples = open_images(std::filesystem::exists(npz) ? npz : o.samples);
-  if (o.num > samples->count()) throw InvalidArgument(fmt::format("--num: expected at most the {} samples in {}, got {}", samples->count(), o.samples, o.num));
+  if (o.num > samples->count())
+    throw InvalidArgument(fmt::format("--num: expected at most the {} samples in {}, got {}", samples->count(), o.samples, o.num));
   if (o.num == 0 && samples->count() < kFewest)
-    throw InvalidArgument(fmt::format("--num: expected, because {} holds {} samples and distances of fewer than {} mislead; give the number to say you know", o.samples,
-                                      samples->count(), kFewest));
+    throw InvalidArgument(
+        fmt::format("--num: expected, because {} holds {} samples and distances of fewer than {} mislead; give the number to say you know",
+                    o.samples, samples->count(), kFewest));
   const std::int64_t num = o.num > 0 ? o.num : samples->count();
   if (num < 2) throw InvalidArgument("--num: expected at least 2");
   const auto space = open_features(resolve_features(o.features), samples->shape());
@@ -63,12 +66,14 @@ nlohmann::ordered_json evaluate_verb(const Options& o, const Cli& cli) {
   } else {
     const auto stream = open_images(o.reference);
     if (stream->shape() != samples->shape())
-      throw InvalidArgument(fmt::format("--reference: expected images of shape {} as in {}, got {}", to_string(samples->shape()), o.samples, to_string(stream->shape())));
+      throw InvalidArgument(fmt::format("--reference: expected images of shape {} as in {}, got {}", to_string(samples->shape()), o.samples,
+                                        to_string(stream->shape())));
     reference = feature_moments(features_of(*stream, "reference features", -1));
   }
   const torch::Tensor features = features_of(*samples, "sample features", num);
   if (features.size(1) != reference.mean.numel())
-    throw InvalidArgument(fmt::format("--reference: expected {} features as in {}, got {}", features.size(1), space->name(), reference.mean.numel()));
+    throw InvalidArgument(
+        fmt::format("--reference: expected {} features as in {}, got {}", features.size(1), space->name(), reference.mean.numel()));
 
   nlohmann::ordered_json json;
   json["samples"] = o.samples;
@@ -82,8 +87,9 @@ nlohmann::ordered_json evaluate_verb(const Options& o, const Cli& cli) {
   // A run's folder keeps its result, so that `report` finds it.
   if (std::filesystem::exists(o.samples + "/run.json")) RunDir(o.samples).write("evaluate.json", json);
   const auto& f = json["frechet"];
-  say(cli, fmt::format("{}: Frechet distance {:.4f} [{:.4f}, {:.4f}] in {}, N = {}, reference {} ({} images)", o.samples, f["value"].get<double>(), f["low"].get<double>(),
-                       f["high"].get<double>(), space->name(), num, o.reference, reference.count));
+  say(cli, fmt::format("{}: Frechet distance {:.4f} [{:.4f}, {:.4f}] in {}, N = {}, reference {} ({} images)", o.samples,
+                       f["value"].get<double>(), f["low"].get<double>(), f["high"].get<double>(), space->name(), num, o.reference,
+                       reference.count));
   return json;
 }
 
@@ -91,7 +97,8 @@ nlohmann::ordered_json evaluate_verb(const Options& o, const Cli& cli) {
 
 void add_evaluate(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "evaluate", "Frechet distance of samples to a reference, in a named feature space.", [o](const Cli& c) { return evaluate_verb(*o, c); });
+  auto* verb = add_verb(app, cli, "evaluate", "Frechet distance of samples to a reference, in a named feature space.",
+                        [o](const Cli& c) { return evaluate_verb(*o, c); });
   verb->add_option("--samples", o->samples, "a run's folder, .npz or .npy")->required();
   verb->add_option("--reference", o->reference, "images (DATA), or an .npz with mu and sigma; always used whole")->required();
   verb->add_option("--features", o->features, "pixels, fashion-mnist-features, or a classifier's file")->capture_default_str();

@@ -29,7 +29,8 @@ std::string resolve_features(const std::string& name) {
   return name == "fashion-mnist-features" ? shipped_model(name + ".safetensors") : name;
 }
 
-torch::Tensor stream_features(ImageStream& stream, const FeatureSpace& space, std::int64_t limit, const std::function<void(std::int64_t)>& progress) {
+torch::Tensor stream_features(ImageStream& stream, const FeatureSpace& space, std::int64_t limit,
+                              const std::function<void(std::int64_t)>& progress) {
   const ImageShape& shape = stream.shape();
   const std::int64_t count = limit < 0 ? stream.count() : std::min(limit, stream.count());
   const std::int64_t rows = std::clamp<std::int64_t>(8'000'000 / shape.dim(), 1, 2048);

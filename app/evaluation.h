@@ -18,7 +18,8 @@ std::string resolve_features(const std::string& name);
 std::string shipped_model(const std::string& file);
 
 /// Features of the first `limit` images of a stream (all where limit < 0), [N, F]; streams, holding only the features.
-torch::Tensor stream_features(ImageStream& stream, const FeatureSpace& space, std::int64_t limit, const std::function<void(std::int64_t)>& progress);
+torch::Tensor stream_features(ImageStream& stream, const FeatureSpace& space, std::int64_t limit,
+                              const std::function<void(std::int64_t)>& progress);
 
 /// {"frechet": {"value", "low", "high", ...}}
 nlohmann::ordered_json frechet_json(const torch::Tensor& features, const FeatureMoments& reference);

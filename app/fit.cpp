@@ -39,14 +39,15 @@ nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
   json["dim"] = stats.dim();
   json["rank"] = stats.rank();
   json["trace"] = stats.trace();
-  json["energy"] = o.tail == "mean" ? nlohmann::ordered_json(stats.energy()) : nlohmann::ordered_json(nullptr);  // zero tails forget the rest
+  json["energy"] =
+      o.tail == "mean" ? nlohmann::ordered_json(stats.energy()) : nlohmann::ordered_json(nullptr);  // zero tails forget the rest
   json["tail"] = stats.tail;
   json["components"] = 1;
   const double log_likelihood = fitted_log_likelihood(stats);
   json["log_likelihood"] = std::isfinite(log_likelihood) ? nlohmann::ordered_json(log_likelihood) : nlohmann::ordered_json(nullptr);
   json["seconds"] = now() - start;
-  say(cli, fmt::format("{}: Gaussian of {} points in {} dimensions, rank {}, trace {:.4g}, tail {:.3g}, {:.1f} s", o.out, stats.count, stats.dim(),
-                       stats.rank(), stats.trace(), stats.tail, json["seconds"].get<double>()));
+  say(cli, fmt::format("{}: Gaussian of {} points in {} dimensions, rank {}, trace {:.4g}, tail {:.3g}, {:.1f} s", o.out, stats.count,
+                       stats.dim(), stats.rank(), stats.trace(), stats.tail, json["seconds"].get<double>()));
   return json;
 }
 
@@ -54,11 +55,13 @@ nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
 
 void add_fit(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "fit", "Fit a Gaussian to a data set: mean, eigenbasis, eigenvalues, tail.", [o](const Cli& c) { return fit_verb(*o, c); });
+  auto* verb = add_verb(app, cli, "fit", "Fit a Gaussian to a data set: mean, eigenbasis, eigenvalues, tail.",
+                        [o](const Cli& c) { return fit_verb(*o, c); });
   verb->add_option("data", o->data, "images or points (DATA)")->required();
   verb->add_option("--out", o->out, "statistics file to write (.safetensors)")->required();
   verb->add_option("--rank", o->fit.cut.rank, "keep this many eigenvectors")->check(CLI::PositiveNumber);
-  verb->add_option("--energy", o->fit.cut.energy, "keep the fewest eigenvectors with this share of the variance")->check(CLI::Range(1e-12, 1.0));
+  verb->add_option("--energy", o->fit.cut.energy, "keep the fewest eigenvectors with this share of the variance")
+      ->check(CLI::Range(1e-12, 1.0));
   verb->add_option("--tail", o->tail, "variance of the rest: mean (of the eigenvalues cut off) or zero")->capture_default_str();
   verb->add_option("--limit", o->fit.limit, "first images only")->check(CLI::PositiveNumber);
 }

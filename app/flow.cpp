@@ -53,7 +53,8 @@ nlohmann::ordered_json flow_verb(const Options& o, const Cli& cli) {
 
 void add_flow(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "flow", "Carry points between noise levels by a Gaussian's exact probability flow.", [o](const Cli& c) { return flow_verb(*o, c); });
+  auto* verb = add_verb(app, cli, "flow", "Carry points between noise levels by a Gaussian's exact probability flow.",
+                        [o](const Cli& c) { return flow_verb(*o, c); });
   verb->add_option("points", o->points, "points, .npy float [B, D]")->required();
   verb->add_option("--stats", o->stats, "a fitted Gaussian")->required();
   verb->add_option("--from", o->from, "noise level the points are at")->required();

@@ -31,7 +31,10 @@ ordered_json describe_safetensors(const std::string& path) {
   ordered_json json;
   const auto format = file.metadata().find("format");
   const std::string kind = format == file.metadata().end() ? "" : format->second;
-  json["kind"] = kind == "headstart-stats" ? "statistics" : kind == "headstart-network" ? "network" : kind == "headstart-checkpoint" ? "checkpoint" : "safetensors";
+  json["kind"] = kind == "headstart-stats"        ? "statistics"
+                 : kind == "headstart-network"    ? "network"
+                 : kind == "headstart-checkpoint" ? "checkpoint"
+                                                  : "safetensors";
   if (json["kind"] == "statistics") {
     const GaussianStats stats = load_stats(path);
     json["dim"] = stats.dim();
@@ -89,7 +92,8 @@ ordered_json info_verb(const std::string& path, const Cli& cli) {
   result["file"] = path;
   result.update(json);
   if (std::filesystem::is_regular_file(path)) result["sha256"] = sha256_file(path);
-  for (const auto& [key, value] : result.items()) say(cli, fmt::format("{:<20}{}", key, value.is_string() ? value.get<std::string>() : value.dump()));
+  for (const auto& [key, value] : result.items())
+    say(cli, fmt::format("{:<20}{}", key, value.is_string() ? value.get<std::string>() : value.dump()));
   return result;
 }
 

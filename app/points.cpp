@@ -11,8 +11,8 @@ namespace headstart::app {
 Points read_points(const std::string& path, std::int64_t dim) {
   const Array array = read_npy(path);
   if ((array.dtype != DType::F32 && array.dtype != DType::F64) || array.shape.size() != 2 || array.shape[0] < 1)
-    throw DataError(path, fmt::format("expected float32 or float64 points of shape [B, {}], got {} of shape {}", dim, to_string(array.dtype),
-                                      shape_to_string(array.shape)));
+    throw DataError(path, fmt::format("expected float32 or float64 points of shape [B, {}], got {} of shape {}", dim,
+                                      to_string(array.dtype), shape_to_string(array.shape)));
   if (array.shape[1] != dim)
     throw InvalidArgument(fmt::format("{}: expected points of {} values as in the model, got {}", path, dim, array.shape[1]));
   const torch::Tensor values = to_tensor(array);

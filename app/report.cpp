@@ -45,7 +45,8 @@ nlohmann::ordered_json report_verb(const Options& o, const Cli& cli) {
 
 void add_report(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "report", "One self-contained HTML page of sampling runs and fitted statistics.", [o](const Cli& c) { return report_verb(*o, c); });
+  auto* verb = add_verb(app, cli, "report", "One self-contained HTML page of sampling runs and fitted statistics.",
+                        [o](const Cli& c) { return report_verb(*o, c); });
   verb->add_option("runs", o->runs, "folders that sample wrote (with evaluate's result in them), statistics files")->required();
   verb->add_option("--out", o->out, "HTML file to write")->required();
   verb->add_option("--title", o->title, "title of the page")->capture_default_str();

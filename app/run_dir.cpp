@@ -36,10 +36,12 @@ std::string RunDir::sample_name(std::int64_t seed, bool subdirs) {
 
 nlohmann::ordered_json RunDir::read_run() const {
   const std::string path = *this / "run.json";
-  return std::filesystem::exists(path) ? read_json(path) : nlohmann::ordered_json();
+  return std::filesystem::exists(path) ? read_json(path) : nlohmann::ordered_json::object();
 }
 
-void RunDir::write(const std::string& name, const nlohmann::ordered_json& json) const { write_file_atomically(*this / name, json.dump(2) + "\n"); }
+void RunDir::write(const std::string& name, const nlohmann::ordered_json& json) const {
+  write_file_atomically(*this / name, json.dump(2) + "\n");
+}
 
 nlohmann::ordered_json read_json(const std::string& path) {
   std::ifstream file(path);

@@ -23,7 +23,7 @@ class RunDir {
   /// "000123.png", with `subdirs` "000000/000123.png".
   static std::string sample_name(std::int64_t seed, bool subdirs);
 
-  /// run.json, or null where there is none. @throws DataError where it cannot be read as JSON
+  /// run.json, or an empty object where there is none. @throws DataError where it cannot be read as JSON
   nlohmann::ordered_json read_run() const;
   void write_run(const nlohmann::ordered_json& run) const { write("run.json", run); }
   void write(const std::string& name, const nlohmann::ordered_json& json) const;

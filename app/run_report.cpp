@@ -59,7 +59,8 @@ SampleRun read_run(const std::string& folder) {
                   .images_per_second = json.at("images_per_second")};
     if (!settings.at("sigma_skip").is_null()) run.sigma_skip = settings.at("sigma_skip").get<double>();
     for (const auto& [key, value] : settings.items())
-      if (key != "sigmas" && key != "skipped_sigmas") run.settings.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+      if (key != "sigmas" && key != "skipped_sigmas")
+        run.settings.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
     run.settings.emplace_back("program", json.at("program").get<std::string>());
     const std::string evaluation = folder + "/evaluate.json";
     if (std::filesystem::exists(evaluation)) {

@@ -77,14 +77,17 @@ void write_samples_npz(const std::string& path, const Model& model, const torch:
   const auto count = samples.size(0);
   if (images) {
     const auto chw = to_pixels(model, samples);
-    const torch::Tensor nhwc = torch::from_blob(const_cast<std::uint8_t*>(chw.data()), {count, model.shape.channels, model.shape.height, model.shape.width}, torch::kUInt8)
+    const torch::Tensor nhwc = torch::from_blob(const_cast<std::uint8_t*>(chw.data()),
+                                                {count, model.shape.channels, model.shape.height, model.shape.width}, torch::kUInt8)
                                    .permute({0, 2, 3, 1})
                                    .contiguous();
-    const NamedArray array{"samples", view_of<std::uint8_t>(nhwc.sizes().vec(), {nhwc.data_ptr<std::uint8_t>(), static_cast<std::size_t>(nhwc.numel())})};
+    const NamedArray array{
+        "samples", view_of<std::uint8_t>(nhwc.sizes().vec(), {nhwc.data_ptr<std::uint8_t>(), static_cast<std::size_t>(nhwc.numel())})};
     write_npz(path, std::span(&array, 1));
   } else {
     const torch::Tensor values = samples.to(torch::kFloat32).contiguous();
-    const NamedArray array{"samples", view_of<float>(values.sizes().vec(), {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())})};
+    const NamedArray array{"samples",
+                           view_of<float>(values.sizes().vec(), {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())})};
     write_npz(path, std::span(&array, 1));
   }
 }
@@ -94,7 +97,8 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   const Model model = o.network.empty() ? open_stats_model(o.stats) : open_network_model(o.network, cli.device);
   const bool images = (model.shape.channels == 1 || model.shape.channels == 3) && model.shape.height > 1 && model.shape.width > 1;
   if (!images && !o.npz) throw InvalidArgument("--npz: expected with data that are not images (shape " + to_string(model.shape) + ")");
-  if (o.npz && (o.subdirs || !o.grid.empty())) throw InvalidArgument("--npz: expected without --subdirs and --grid, which are about PNG files");
+  if (o.npz && (o.subdirs || !o.grid.empty()))
+    throw InvalidArgument("--npz: expected without --subdirs and --grid, which are about PNG files");
   const SamplingOptions s = sampling_of(o, model);
   const SamplingPlan plan = plan_sampling(s, model);
   ordered_json settings = describe(model, s, plan);
@@ -102,8 +106,8 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
 
   const RunDir dir(o.outdir);
   if (!o.resume && !dir.empty()) throw DataError(o.outdir, "is not empty; choose another --outdir, or continue that run with --resume");
-  ordered_json earlier = dir.read_run();
-  if (!earlier.is_null() && earlier.value("settings", ordered_json()) != settings)
+  const ordered_json earlier = dir.read_run();
+  if (!earlier.empty() && earlier.value("settings", ordered_json()) != settings)
     throw DataError(dir / "run.json", "was made with other settings; --resume continues only the same run");
 
   std::vector<std::int64_t> missing;
@@ -148,7 +152,8 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   if (!missing.empty()) run["nfe"] = nfe;
   run["count"] = s.seeds.size();
   run["seconds"] = seconds_before + seconds;
-  run["images_per_second"] = missing.empty() ? earlier.value("images_per_second", ordered_json()) : ordered_json(static_cast<double>(missing.size()) / seconds);
+  run["images_per_second"] =
+      missing.empty() ? earlier.value("images_per_second", ordered_json()) : ordered_json(static_cast<double>(missing.size()) / seconds);
   run["batch"] = s.batch;
   run["threads"] = threads();
   dir.write_run(run);
@@ -172,13 +177,16 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
 
 void add_sample(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "sample", "Draw samples from a network or a closed form, with or without a head start.", [o](const Cli& c) { return sample_verb(*o, c); });
+  auto* verb = add_verb(app, cli, "sample", "Draw samples from a network or a closed form, with or without a head start.",
+                        [o](const Cli& c) { return sample_verb(*o, c); });
   verb->add_option("--network", o->network, "a trained network");
   verb->add_option("--stats", o->stats, "a fitted Gaussian");
   verb->add_option("--outdir", o->outdir, "folder for the samples and run.json")->required();
   verb->add_option("--seeds", o->seeds, "one sample a seed, such as 0-63,100")->capture_default_str();
   verb->add_option("--batch", o->sampling.batch, "samples at once (changes no picture)")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--steps", o->sampling.karras.steps, "grid points, a final 0 not counted")->check(CLI::PositiveNumber)->capture_default_str();
+  verb->add_option("--steps", o->sampling.karras.steps, "grid points, a final 0 not counted")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   verb->add_option("--solver", o->sampling.solver, "heun, euler or ddim")->capture_default_str();
   o->sigma_min = verb->add_option("--sigma_min", o->sampling.karras.sigma_min, "smallest positive level")->capture_default_str();
   o->sigma_max = verb->add_option("--sigma_max", o->sampling.karras.sigma_max, "largest level")->capture_default_str();
@@ -186,7 +194,8 @@ void add_sample(CLI::App& app, Cli& cli) {
   verb->add_option("--sigmas", o->sigmas, "the grid itself, strictly descending")->delimiter(',');
   verb->add_option("--denoise_to_zero", o->denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
   verb->add_option("--teleport", o->teleport, "off, or the noise level to jump to")->capture_default_str();
-  verb->add_option("--teleport_mode", o->mode, "tail (keep the rest of the grid) or respaced (as many steps below the jump)")->capture_default_str();
+  verb->add_option("--teleport_mode", o->mode, "tail (keep the rest of the grid) or respaced (as many steps below the jump)")
+      ->capture_default_str();
   verb->add_option("--teleport_stats", o->teleport_stats, "the Gaussian to jump with");
   verb->add_flag("--npz", o->npz, "one samples.npz instead of PNG files (kept in memory until the end)");
   verb->add_flag("--subdirs", o->subdirs, "group PNG files by 1000");

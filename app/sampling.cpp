@@ -50,14 +50,15 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
   if (o.teleport) {
     const Teleport& t = *o.teleport;
     if (t.stats->shape != model.shape)
-      throw InvalidArgument(fmt::format("--teleport_stats: expected statistics of shape {} as in {}, got {}", to_string(model.shape), model.path,
-                                        to_string(t.stats->shape)));
+      throw InvalidArgument(fmt::format("--teleport_stats: expected statistics of shape {} as in {}, got {}", to_string(model.shape),
+                                        model.path, to_string(t.stats->shape)));
     if (t.stats->range_low != model.range_low || t.stats->range_high != model.range_high)
       throw InvalidArgument(fmt::format("--teleport_stats: expected statistics of range [{}, {}] as in {}, got [{}, {}]", model.range_low,
                                         model.range_high, model.path, t.stats->range_low, t.stats->range_high));
     const double lowest = grid.back() > 0 ? grid.back() : grid[grid.size() - 2];
     if (!(t.sigma >= lowest && t.sigma <= grid.front()))
-      throw InvalidArgument(fmt::format("--teleport: expected a level in the grid's range [{}, {}], got {}", lowest, grid.front(), t.sigma));
+      throw InvalidArgument(
+          fmt::format("--teleport: expected a level in the grid's range [{}, {}], got {}", lowest, grid.front(), t.sigma));
     if (t.mode == TeleportMode::tail) {
       plan.sigmas = tail_of(grid, t.sigma);
       plan.skipped.assign(grid.begin(), grid.end() - static_cast<std::ptrdiff_t>(plan.sigmas.size()));
@@ -69,12 +70,11 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
       if (t.sigma < grid.front()) plan.skipped = {grid.front()};
     }
   }
-  if (plan.sigmas.size() < 2)
-    throw InvalidArgument("--steps: expected at least two levels below the jump (a final 0 counts), got one");
+  if (plan.sigmas.size() < 2) throw InvalidArgument("--steps: expected at least two levels below the jump (a final 0 counts), got one");
   const double lowest = plan.sigmas.back() > 0 ? plan.sigmas.back() : plan.sigmas[plan.sigmas.size() - 2];
   if (plan.sigmas.front() > model.sigma_max * (1 + 1e-9))
-    throw InvalidArgument(fmt::format("--sigma_max: expected at most {}, the largest level {} was trained on, got {}", model.sigma_max, model.path,
-                                      plan.sigmas.front()));
+    throw InvalidArgument(fmt::format("--sigma_max: expected at most {}, the largest level {} was trained on, got {}", model.sigma_max,
+                                      model.path, plan.sigmas.front()));
   if (lowest < model.sigma_min * (1 - 1e-9))
     throw InvalidArgument(fmt::format("--sigma_min: expected at least {}, the smallest level {} was trained on, got {}", model.sigma_min,
                                       model.path, lowest));
@@ -93,7 +93,8 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const Sa
   for (std::size_t begin = 0; begin < seeds.size(); begin += static_cast<std::size_t>(o.batch), ++batches) {
     if (interrupted()) throw Interrupted();
     const auto end = std::min(seeds.size(), begin + static_cast<std::size_t>(o.batch));
-    const std::vector<std::int64_t> some(seeds.begin() + static_cast<std::ptrdiff_t>(begin), seeds.begin() + static_cast<std::ptrdiff_t>(end));
+    const std::vector<std::int64_t> some(seeds.begin() + static_cast<std::ptrdiff_t>(begin),
+                                         seeds.begin() + static_cast<std::ptrdiff_t>(end));
     torch::Tensor x = noise_of(some, model.shape) * plan.sigma_start;
     if (o.teleport) x = teleport(*o.teleport->stats, x, plan.sigma_start, plan.sigmas.front());
     x = solver(counted, x, plan.sigmas, stop);

@@ -59,7 +59,8 @@ SamplingPlan plan_sampling(const SamplingOptions& options, const Model& model);
 /// Draws the seeds in batches and hands each over as [B, D] float64 in data units.
 /// @return evaluations a sample, counted
 /// @throws Interrupted between two steps after a signal
-std::int64_t draw_samples(const Model& model, const SamplingOptions& options, const SamplingPlan& plan, const std::vector<std::int64_t>& seeds,
+std::int64_t draw_samples(const Model& model, const SamplingOptions& options, const SamplingPlan& plan,
+                          const std::vector<std::int64_t>& seeds,
                           const std::function<void(const std::vector<std::int64_t>&, const torch::Tensor&)>& take);
 
 /// Every setting that decides what a picture looks like; equal settings give equal pictures.

@@ -1,3 +1,5 @@
+#include "headstart/nets/train.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -7,7 +9,6 @@
 #include "data_tensors.h"
 #include "headstart/core/parallel.h"
 #include "headstart/error.h"
-#include "headstart/nets/train.h"
 #include "headstart/nets/unet_file.h"
 
 namespace headstart::app {
@@ -52,8 +53,7 @@ torch::Tensor labels_of(const ImageStream& stream, const std::string& data) {
 }
 
 ordered_json train_verb(Options& o, const Cli& cli) {
-  if (o.arch != "unet" && o.arch != "classifier")
-    throw InvalidArgument("--arch: expected one of unet, classifier, got " + o.arch);
+  if (o.arch != "unet" && o.arch != "classifier") throw InvalidArgument("--arch: expected one of unet, classifier, got " + o.arch);
   if (cli.device != "cpu") throw InvalidArgument("--device: training runs on the cpu only so far, got " + cli.device);
   const auto stream = open_images(o.data);
   const torch::Tensor images = read_images(*stream);
@@ -105,7 +105,8 @@ ordered_json train_verb(Options& o, const Cli& cli) {
     const torch::Tensor labels = labels_of(*stream, o.data);
     o.classifier.classes = labels.max().item<std::int64_t>() + 1;
     Classifier network(o.classifier);
-    result = train(*network, classifier_loss(network, images, labels, o.shift, o.train.seed), o.train, o.classifier.to_json() + " " + settings);
+    result =
+        train(*network, classifier_loss(network, images, labels, o.shift, o.train.seed), o.train, o.classifier.to_json() + " " + settings);
     if (!result.finished) throw Interrupted();
     auto notes = training();
     if (!o.test_data.empty()) {
@@ -117,9 +118,10 @@ ordered_json train_verb(Options& o, const Cli& cli) {
     save_classifier(o.out, network, notes);
     common(*network);
   }
-  say(cli, fmt::format("{}: {} parameters, {} images in {:.0f} s ({:.0f}/s), final loss {:.4f}{}", o.out, json["parameters"].get<std::int64_t>(),
-                       result.images, result.seconds, json["images_per_second"].get<double>(), result.loss_curve.back().second,
-                       json.contains("test_accuracy") ? fmt::format(", test accuracy {:.2f} %", 100 * json["test_accuracy"].get<double>()) : ""));
+  say(cli, fmt::format(
+               "{}: {} parameters, {} images in {:.0f} s ({:.0f}/s), final loss {:.4f}{}", o.out, json["parameters"].get<std::int64_t>(),
+               result.images, result.seconds, json["images_per_second"].get<double>(), result.loss_curve.back().second,
+               json.contains("test_accuracy") ? fmt::format(", test accuracy {:.2f} %", 100 * json["test_accuracy"].get<double>()) : ""));
   return json;
 }
 
@@ -127,8 +129,9 @@ ordered_json train_verb(Options& o, const Cli& cli) {
 
 void add_train(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "train", "Train the project's own U-Net (EDM loss) or a classifier; interrupted runs resume from OUT.checkpoint.",
-                        [o](const Cli& c) { return train_verb(*o, c); });
+  auto* verb =
+      add_verb(app, cli, "train", "Train the project's own U-Net (EDM loss) or a classifier; interrupted runs resume from OUT.checkpoint.",
+               [o](const Cli& c) { return train_verb(*o, c); });
   verb->add_option("--data", o->data, "training images (DATA)")->required();
   verb->add_option("--out", o->out, "network file to write (.safetensors)")->required();
   verb->add_option("--arch", o->arch, "unet or classifier")->capture_default_str();
@@ -137,12 +140,15 @@ void add_train(CLI::App& app, Cli& cli) {
   verb->add_option("--shard", o->train.shard, "images a thread works on at once")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--lr", o->train.adam.learning_rate, "learning rate after warm-up")->check(CLI::PositiveNumber)->capture_default_str();
   verb->add_option("--warmup", o->train.warmup_images, "images over which the learning rate rises")->capture_default_str();
-  verb->add_option("--ema_fraction", o->train.ema_fraction, "half-life of the averaged weights, as a fraction of images seen")->capture_default_str();
+  verb->add_option("--ema_fraction", o->train.ema_fraction, "half-life of the averaged weights, as a fraction of images seen")
+      ->capture_default_str();
   verb->add_option("--seed", o->train.seed, "seed of weights, order and noise")->capture_default_str();
   verb->add_option("--checkpoint_images", o->train.checkpoint_images, "images between checkpoints")->capture_default_str();
   verb->add_flag("--restart", o->restart, "discard an existing checkpoint");
   verb->add_option("--channels", o->unet.channels, "U-Net: width of the first level")->capture_default_str();
-  verb->add_option("--channel_mult", o->unet.channel_mult, "U-Net: width of each level as a multiple")->delimiter(',')->capture_default_str();
+  verb->add_option("--channel_mult", o->unet.channel_mult, "U-Net: width of each level as a multiple")
+      ->delimiter(',')
+      ->capture_default_str();
   verb->add_option("--blocks", o->unet.blocks, "U-Net: residual blocks a level")->capture_default_str();
   verb->add_option("--attention", o->unet.attention, "U-Net: levels with self-attention")->delimiter(',');
   verb->add_option("--patch", o->unet.patch, "U-Net: patch x patch pixels become channels")->capture_default_str();

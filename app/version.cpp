@@ -9,13 +9,14 @@
 namespace headstart::app {
 namespace {
 
-/// OpenBLAS describes itself where it is what libtorch was given; otherwise the name of the library that provides sgemm.
+/// OpenBLAS and the kernels it chose where that is what libtorch was given; otherwise the library that provides sgemm.
 std::string blas() {
-  using Config = const char* (*)();
-  if (const auto config = reinterpret_cast<Config>(::dlsym(RTLD_DEFAULT, "openblas_get_config"))) {
-    std::string text = config();
-    while (!text.empty() && text.back() == ' ') text.pop_back();
-    return text;
+  using Text = const char* (*)();
+  const auto config = reinterpret_cast<Text>(::dlsym(RTLD_DEFAULT, "openblas_get_config"));
+  const auto core = reinterpret_cast<Text>(::dlsym(RTLD_DEFAULT, "openblas_get_corename"));
+  if (config != nullptr && core != nullptr) {
+    const std::string text = config();  // "OpenBLAS 0.3.21 NO_LAPACKE ..."
+    return fmt::format("{} {}", text.substr(0, text.find(' ', text.find(' ') + 1)), core());
   }
   Dl_info info{};
   void* sgemm = ::dlsym(RTLD_DEFAULT, "sgemm_");

@@ -22,8 +22,7 @@ class DataError : public std::runtime_error {
   /// @param what    what was expected and what was found
   /// @param offset  byte offset of the fault where one is known
   DataError(const std::string& path, const std::string& what, std::int64_t offset = kNoOffset)
-      : std::runtime_error(path + ": " + what +
-                           (offset == kNoOffset ? std::string() : " (at byte " + std::to_string(offset) + ")")),
+      : std::runtime_error(path + ": " + what + (offset == kNoOffset ? std::string() : " (at byte " + std::to_string(offset) + ")")),
         path_(path),
         offset_(offset) {}
 

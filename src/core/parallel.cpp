@@ -21,6 +21,9 @@ void parallel_shards(std::int64_t n, const std::function<void(std::int64_t)>& sh
   std::exception_ptr error;
 #pragma omp parallel num_threads(threads())
   {
+    // libtorch sets a thread's number of threads when it first works on it. On a new worker that must happen before our setting, or undo
+    // it.
+    at::get_num_threads();
     // oneDNN plans for omp_get_max_threads() threads even inside a parallel region, and its backward convolutions then wait forever for
     // the ones that never come. The setting belongs to this region and ends with it.
     omp_set_num_threads(1);

@@ -11,10 +11,9 @@ namespace headstart {
 namespace {
 
 constexpr std::pair<DType, torch::ScalarType> kTypes[] = {
-    {DType::F64, torch::kFloat64}, {DType::F32, torch::kFloat32}, {DType::F16, torch::kFloat16},
-    {DType::BF16, torch::kBFloat16}, {DType::I64, torch::kInt64}, {DType::I32, torch::kInt32},
-    {DType::I16, torch::kInt16},   {DType::I8, torch::kInt8},     {DType::U8, torch::kUInt8},
-    {DType::BOOL, torch::kBool}};
+    {DType::F64, torch::kFloat64}, {DType::F32, torch::kFloat32}, {DType::F16, torch::kFloat16}, {DType::BF16, torch::kBFloat16},
+    {DType::I64, torch::kInt64},   {DType::I32, torch::kInt32},   {DType::I16, torch::kInt16},   {DType::I8, torch::kInt8},
+    {DType::U8, torch::kUInt8},    {DType::BOOL, torch::kBool}};
 
 }  // namespace
 
@@ -36,7 +35,8 @@ void write_tensors(const std::string& path, const NamedTensors& tensors, const s
     const auto& data = kept.back();
     const auto known = std::ranges::find(kTypes, data.scalar_type(), [](const auto& pair) { return pair.second; });
     if (known == std::end(kTypes))
-      throw InvalidArgument("[write_tensors] safetensors has no dtype " + std::string(c10::toString(data.scalar_type())) + ", that of " + name);
+      throw InvalidArgument("[write_tensors] safetensors has no dtype " + std::string(c10::toString(data.scalar_type())) + ", that of " +
+                            name);
     const std::span bytes(static_cast<const std::byte*>(data.data_ptr()), data.nbytes());
     arrays.push_back({name, ArrayView(known->first, data.sizes().vec(), bytes)});
   }

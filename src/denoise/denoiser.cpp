@@ -20,10 +20,9 @@ void require_points(const char* function, const Tensor& x, std::int64_t dim) {
 Tensor Denoiser::denoise(const Tensor& x, const Tensor& sigma) const {
   require_points("denoise", x, dim());
   if (sigma.numel() != 1 && (sigma.dim() != 1 || sigma.size(0) != x.size(0)))
-    throw InvalidArgument(fmt::format("[denoise] expected sigma to be a scalar or of shape [{}], got [{}]", x.size(0),
-                                      fmt::join(sigma.sizes().vec(), ", ")));
-  if (!(sigma > 0).all().item<bool>() || !sigma.isfinite().all().item<bool>())
-    throw InvalidArgument("[denoise] expected finite sigma > 0");
+    throw InvalidArgument(
+        fmt::format("[denoise] expected sigma to be a scalar or of shape [{}], got [{}]", x.size(0), fmt::join(sigma.sizes().vec(), ", ")));
+  if (!(sigma > 0).all().item<bool>() || !sigma.isfinite().all().item<bool>()) throw InvalidArgument("[denoise] expected finite sigma > 0");
   const torch::NoGradGuard no_grad;
   if (x.size(0) == 0) return x.clone();
   return evaluate(x.detach(), sigma.detach().to(x.options()).reshape({-1, 1}).expand({x.size(0), 1}));

@@ -12,7 +12,8 @@ namespace headstart {
 using torch::Tensor;
 
 IsotropicDenoiser::IsotropicDenoiser(Tensor mean, double variance) : mean_(std::move(mean)), variance_(variance) {
-  if (mean_.dim() != 1) throw InvalidArgument(fmt::format("[IsotropicDenoiser] expected a mean of shape [D], got {} dimensions", mean_.dim()));
+  if (mean_.dim() != 1)
+    throw InvalidArgument(fmt::format("[IsotropicDenoiser] expected a mean of shape [D], got {} dimensions", mean_.dim()));
   if (!(variance >= 0)) throw InvalidArgument(fmt::format("[IsotropicDenoiser] expected variance >= 0, got {}", variance));
 }
 

@@ -24,7 +24,8 @@ Tensor gaussian_flow(const GaussianStats& stats, const Tensor& x, const SigmaSte
 Tensor stochastic_jump(const GaussianStats& stats, const Tensor& x, const SigmaStep& step, const Tensor& noise) {
   require_points("stochastic_jump", x, stats.dim());
   require_points("stochastic_jump", noise, stats.dim());
-  if (noise.size(0) != x.size(0)) throw InvalidArgument(fmt::format("[stochastic_jump] expected noise of shape [{}, {}]", x.size(0), x.size(1)));
+  if (noise.size(0) != x.size(0))
+    throw InvalidArgument(fmt::format("[stochastic_jump] expected noise of shape [{}, {}]", x.size(0), x.size(1)));
   if (!(step.to >= 0) || !(step.from > step.to) || !std::isfinite(step.from))
     throw InvalidArgument(fmt::format("[stochastic_jump] expected 0 <= to < from, got from {} to {}", step.from, step.to));
   const GaussianStats s = stats.to(x.options());

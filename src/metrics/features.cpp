@@ -51,7 +51,8 @@ std::unique_ptr<FeatureSpace> open_features(const std::string& features, const I
   if (features == "pixels") return std::make_unique<Pixels>();
   Classifier network = load_classifier(features);
   if (network->config().shape != shape)
-    throw InvalidArgument("--features: " + features + " expects images of shape " + to_string(network->config().shape) + ", got " + to_string(shape));
+    throw InvalidArgument("--features: " + features + " expects images of shape " + to_string(network->config().shape) + ", got " +
+                          to_string(shape));
   return std::make_unique<ClassifierFeatures>(features, network);
 }
 

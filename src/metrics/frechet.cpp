@@ -1,8 +1,7 @@
 #include "headstart/metrics/frechet.h"
 
-#include <fmt/format.h>
-
 #include <ATen/CPUGeneratorImpl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -28,8 +27,8 @@ FeatureMoments weighted_moments(const Tensor& features, const Tensor& weights) {
 
 FeatureMoments feature_moments(const Tensor& features) {
   if (features.dim() != 2 || features.size(0) < 2)
-    throw InvalidArgument(fmt::format("[feature_moments] expected features of shape [N >= 2, F], got {} dimensions with {} rows", features.dim(),
-                                      features.dim() > 0 ? features.size(0) : 0));
+    throw InvalidArgument(fmt::format("[feature_moments] expected features of shape [N >= 2, F], got {} dimensions with {} rows",
+                                      features.dim(), features.dim() > 0 ? features.size(0) : 0));
   MomentAccumulator moments(features.size(1));
   moments.add(features);
   return {moments.mean(), moments.covariance(1), moments.count()};
@@ -37,7 +36,8 @@ FeatureMoments feature_moments(const Tensor& features) {
 
 FrechetDistance frechet_distance(const FeatureMoments& a, const FeatureMoments& b) {
   if (a.mean.sizes() != b.mean.sizes())
-    throw InvalidArgument(fmt::format("[frechet_distance] expected features of equal width, got {} and {}", a.mean.numel(), b.mean.numel()));
+    throw InvalidArgument(
+        fmt::format("[frechet_distance] expected features of equal width, got {} and {}", a.mean.numel(), b.mean.numel()));
   for (const auto& tensor : {a.mean, a.covariance, b.mean, b.covariance})
     if (!tensor.isfinite().all().item<bool>()) throw NumericalError("[frechet_distance] expected finite moments");
   FrechetDistance distance;

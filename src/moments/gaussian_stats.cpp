@@ -30,7 +30,8 @@ GaussianStats GaussianStats::to(const torch::TensorOptions& options) const {
 
 GaussianStats gaussian_from_moments(const Tensor& mean, const Tensor& covariance, const CutOptions& cut) {
   const std::int64_t dim = mean.size(0);
-  if (cut.rank < 0 || cut.rank > dim) throw InvalidArgument(fmt::format("[fit_gaussian] expected a rank from 1 to {}, got {}", dim, cut.rank));
+  if (cut.rank < 0 || cut.rank > dim)
+    throw InvalidArgument(fmt::format("[fit_gaussian] expected a rank from 1 to {}, got {}", dim, cut.rank));
   if (cut.energy < 0 || cut.energy > 1) throw InvalidArgument(fmt::format("[fit_gaussian] expected energy in (0, 1], got {}", cut.energy));
   if (!covariance.isfinite().all().item<bool>()) throw NumericalError("[fit_gaussian] expected a finite covariance");
   auto [ascending, vectors] = torch::linalg_eigh(covariance);
@@ -40,7 +41,8 @@ GaussianStats gaussian_from_moments(const Tensor& mean, const Tensor& covariance
   // A covariance is positive; what eigh finds below zero is rounding of the largest eigenvalue, or an error worth stopping for.
   const double largest = values[0].item<double>(), smallest = values[dim - 1].item<double>();
   if (smallest < -1e-10 * std::max(largest, 1e-300))
-    throw NumericalError(fmt::format("[fit_gaussian] expected a positive covariance, got an eigenvalue {:.3g} (largest {:.3g})", smallest, largest));
+    throw NumericalError(
+        fmt::format("[fit_gaussian] expected a positive covariance, got an eigenvalue {:.3g} (largest {:.3g})", smallest, largest));
   values.clamp_min_(0);
   const Tensor strongest = vectors.abs().argmax(0, true);
   vectors = vectors * vectors.gather(0, strongest).sign();
@@ -78,7 +80,8 @@ GaussianStats load_stats(const std::string& path) {
   const SafetensorsFile file(path);
   const auto refuse = [&](const std::string& what) { throw DataError(path, what); };
   const auto format = file.metadata().find("format");
-  if (format == file.metadata().end() || format->second != "headstart-stats") refuse("expected a statistics file (metadata format=headstart-stats)");
+  if (format == file.metadata().end() || format->second != "headstart-stats")
+    refuse("expected a statistics file (metadata format=headstart-stats)");
   if (file.contains("weights")) refuse("expected the statistics of one Gaussian, got a mixture");
   GaussianStats stats;
   const auto read = [&](const std::string& name, std::int64_t dimensions) {
@@ -92,7 +95,8 @@ GaussianStats load_stats(const std::string& path) {
   stats.eigenvalues = read("eigenvalues", 1);
   stats.tail = read("tail", 0).item<double>();
   if (stats.basis.size(0) != stats.dim() || stats.basis.size(1) != stats.rank() || stats.rank() > stats.dim())
-    refuse(fmt::format("expected a basis of shape [{}, {}], got [{}, {}]", stats.dim(), stats.rank(), stats.basis.size(0), stats.basis.size(1)));
+    refuse(fmt::format("expected a basis of shape [{}, {}], got [{}, {}]", stats.dim(), stats.rank(), stats.basis.size(0),
+                       stats.basis.size(1)));
   if (stats.rank() == 0) refuse("expected at least one eigenvalue");
   if ((stats.eigenvalues < 0).any().item<bool>() || (stats.eigenvalues.diff() > 0).any().item<bool>() || stats.tail < 0)
     refuse("expected eigenvalues descending and not negative, and a tail not negative");
@@ -105,7 +109,8 @@ GaussianStats load_stats(const std::string& path) {
   }
   if (stats.shape.dim() != stats.dim())
     refuse(fmt::format("expected a mean of {} values for shape {}, got {}", stats.shape.dim(), to_string(stats.shape), stats.dim()));
-  if (std::sscanf(file.metadata("range").c_str(), "%lf,%lf", &stats.range_low, &stats.range_high) != 2) refuse("expected metadata range as low,high");
+  if (std::sscanf(file.metadata("range").c_str(), "%lf,%lf", &stats.range_low, &stats.range_high) != 2)
+    refuse("expected metadata range as low,high");
   stats.data_sha256 = file.metadata("data_sha256");
   return stats;
 }

@@ -37,7 +37,8 @@ Tensor MomentAccumulator::mean() const {
 }
 
 Tensor MomentAccumulator::covariance(std::int64_t ddof) const {
-  if (count_ <= ddof) throw InvalidArgument(fmt::format("[MomentAccumulator::covariance] expected more than {} points, got {}", ddof, count_));
+  if (count_ <= ddof)
+    throw InvalidArgument(fmt::format("[MomentAccumulator::covariance] expected more than {} points, got {}", ddof, count_));
   const Tensor centred = outer_ - torch::outer(sum_, sum_) / static_cast<double>(count_);
   return (centred + centred.t()) * (0.5 / static_cast<double>(count_ - ddof));
 }

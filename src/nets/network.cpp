@@ -1,5 +1,8 @@
 #include "headstart/nets/network.h"
 
+#include <torch/cuda.h>
+
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -21,6 +24,17 @@ Tensor Network::evaluate(const Tensor& x, const Tensor& sigma) const {
                             return denoise_images(images, levels.view({-1, 1, 1, 1})).flatten(1);
                           })
       .to(x.options());
+}
+
+torch::Device parse_device(const std::string& name) {
+  try {
+    const torch::Device device(name);
+    const auto gpus = static_cast<std::int64_t>(torch::cuda::device_count());
+    if (device.is_cpu() || (device.is_cuda() && std::max<std::int64_t>(device.index(), 0) < gpus)) return device;
+  } catch (const c10::Error&) {  // no device's name at all: the message below says which there are
+  }
+  throw InvalidArgument("[parse_device] expected cpu, or cuda[:i] of " + std::to_string(torch::cuda::device_count()) + " GPUs, got " +
+                        name);
 }
 
 std::shared_ptr<Network> load_network(const std::string& path, const std::string& device) {

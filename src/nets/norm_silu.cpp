@@ -23,8 +23,8 @@ struct NormSilu : torch::autograd::Function<NormSilu> {
     const std::int64_t stride = shape.pixels * shape.channels;
     at::parallel_for(0, x.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
       for (auto i = begin; i < end; ++i)
-        kernel::norm_silu_forward(shape, x.data_ptr<float>() + i * stride, weight.data_ptr<float>(), bias.data_ptr<float>(), row_or_null(scales, i),
-                                  row_or_null(shifts, i), kGroupNormEps, mean.data_ptr<float>() + i * groups,
+        kernel::norm_silu_forward(shape, x.data_ptr<float>() + i * stride, weight.data_ptr<float>(), bias.data_ptr<float>(),
+                                  row_or_null(scales, i), row_or_null(shifts, i), kGroupNormEps, mean.data_ptr<float>() + i * groups,
                                   rstd.data_ptr<float>() + i * groups, y.data_ptr<float>() + i * stride);
     });
     context->save_for_backward({x, weight, bias, scales, shifts, mean, rstd});
@@ -33,7 +33,8 @@ struct NormSilu : torch::autograd::Function<NormSilu> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list grads) {
     const auto saved = context->get_saved_variables();
-    const Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &scale = saved[3], &shift = saved[4], &mean = saved[5], &rstd = saved[6];
+    const Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &scale = saved[3], &shift = saved[4], &mean = saved[5],
+                 &rstd = saved[6];
     const Tensor grad_y = grads[0].contiguous(at::MemoryFormat::ChannelsLast);
     const std::int64_t groups = mean.size(1);
     const kernel::NormSiluShape shape{x.size(2) * x.size(3), x.size(1), groups};
@@ -41,10 +42,11 @@ struct NormSilu : torch::autograd::Function<NormSilu> {
     const std::int64_t stride = shape.pixels * shape.channels;
     at::parallel_for(0, x.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
       for (auto i = begin; i < end; ++i)
-        kernel::norm_silu_backward(shape, x.data_ptr<float>() + i * stride, weight.data_ptr<float>(), bias.data_ptr<float>(), row_or_null(scale, i),
-                                   row_or_null(shift, i), mean.data_ptr<float>() + i * groups, rstd.data_ptr<float>() + i * groups,
-                                   grad_y.data_ptr<float>() + i * stride, grad_x.data_ptr<float>() + i * stride,
-                                   dot.data_ptr<float>() + i * shape.channels, sum.data_ptr<float>() + i * shape.channels);
+        kernel::norm_silu_backward(shape, x.data_ptr<float>() + i * stride, weight.data_ptr<float>(), bias.data_ptr<float>(),
+                                   row_or_null(scale, i), row_or_null(shift, i), mean.data_ptr<float>() + i * groups,
+                                   rstd.data_ptr<float>() + i * groups, grad_y.data_ptr<float>() + i * stride,
+                                   grad_x.data_ptr<float>() + i * stride, dot.data_ptr<float>() + i * shape.channels,
+                                   sum.data_ptr<float>() + i * shape.channels);
     });
     // u = xhat * weight * (1 + scale) + bias * (1 + scale) + shift
     if (scale.numel() == 0) return {grad_x, Tensor(), dot.sum(0), sum.sum(0), Tensor(), Tensor()};

@@ -4,9 +4,10 @@
 #include <cmath>
 #include <vector>
 
-// One binary for every x86-64: the loader picks the widest version the machine has.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define HEADSTART_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+// One binary for every x86-64: the loader picks the widest version the machine has. The levels are instruction sets; a processor's name
+// (arch=haswell) would match that very processor only and leave every newer one with the slowest version.
+#if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define HEADSTART_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define HEADSTART_CLONES
 #endif
@@ -26,8 +27,9 @@ void affine(const NormSiluShape& s, const float* weight, const float* bias, cons
   }
 }
 
-// Below this, silu is zero to float32; exp must not overflow, because -ffast-math promises the compiler that there is no infinity.
-constexpr float kLowest = -80.0F;
+/// exp(-u). It must not overflow: -ffast-math promises the compiler that there is no infinity. Beyond the limit silu is zero to float32
+/// anyway. Only this term is limited, so that a NaN in u still reaches the result.
+inline float limited_exp(float u) { return std::exp(std::min(-u, 80.0F)); }
 
 }  // namespace
 
@@ -63,8 +65,8 @@ void norm_silu_forward(const NormSiluShape& s, const float* x, const float* weig
     const float* in = x + p * C;
     float* out = y + p * C;
     for (std::int64_t c = 0; c < C; ++c) {
-      const float u = std::max(slope[c] * in[c] + offset[c], kLowest);
-      out[c] = u / (1.0F + std::exp(-u));
+      const float u = slope[c] * in[c] + offset[c];
+      out[c] = u / (1.0F + limited_exp(u));
     }
   }
 }
@@ -83,9 +85,10 @@ void norm_silu_backward(const NormSiluShape& s, const float* x, const float* wei
     const float *in = x + p * C, *gy = grad_y + p * C;
     float* gu = grad_x + p * C;
     for (std::int64_t c = 0; c < C; ++c) {
-      const float u = std::max(slope[c] * in[c] + offset[c], kLowest);
-      const float sigmoid = 1.0F / (1.0F + std::exp(-u));
-      const float g = gy[c] * sigmoid * (1.0F + u * (1.0F - sigmoid));
+      const float u = slope[c] * in[c] + offset[c];
+      const float e = limited_exp(u), sigmoid = 1.0F / (1.0F + e);
+      // 1 - sigmoid is e * sigmoid, which at large u does not cancel.
+      const float g = gy[c] * sigmoid * (1.0F + u * (e * sigmoid));
       gu[c] = g;
       dot[c] += g * in[c];
       sum[c] += g;

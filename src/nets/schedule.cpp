@@ -20,8 +20,8 @@ torch::Tensor StepTable::step_of(const torch::Tensor& sigma) const {
   for (std::int64_t i = 0; i < levels.numel(); ++i) {
     const double log_sigma = std::log(levels.data_ptr<double>()[i]);
     if (!(log_sigma >= log_sigmas.front() - kSlack && log_sigma <= log_sigmas.back() + kSlack))
-      throw InvalidArgument(fmt::format("[StepTable::step_of] expected sigma in the network's range [{:.6g}, {:.6g}], got {:.6g}", sigma_min(),
-                                        sigma_max(), std::exp(log_sigma)));
+      throw InvalidArgument(fmt::format("[StepTable::step_of] expected sigma in the network's range [{:.6g}, {:.6g}], got {:.6g}",
+                                        sigma_min(), sigma_max(), std::exp(log_sigma)));
     const auto above = std::upper_bound(log_sigmas.begin() + 1, log_sigmas.end() - 1, log_sigma);
     const double low = *(above - 1), high = *above;
     const double step = static_cast<double>(above - 1 - log_sigmas.begin()) + (log_sigma - low) / (high - low);
@@ -32,7 +32,8 @@ torch::Tensor StepTable::step_of(const torch::Tensor& sigma) const {
 
 StepTable vp_linear(double beta_start, double beta_end, std::int64_t steps) {
   if (!(beta_start > 0 && beta_end >= beta_start && beta_end < 1) || steps < 2)
-    throw InvalidArgument(fmt::format("[vp_linear] expected 0 < beta_start <= beta_end < 1 and steps >= 2, got {}, {}, {}", beta_start, beta_end, steps));
+    throw InvalidArgument(
+        fmt::format("[vp_linear] expected 0 < beta_start <= beta_end < 1 and steps >= 2, got {}, {}, {}", beta_start, beta_end, steps));
   StepTable table;
   double log_alphas_cumprod = 0;
   for (std::int64_t i = 0; i < steps; ++i) {

@@ -114,7 +114,7 @@ class TorchScriptNetwork : public Network {
 
 std::shared_ptr<Network> load_torchscript(const std::string& path, const std::string& device) {
   Card card = read_card(path + ".json");
-  const torch::Device target(device);
+  const torch::Device target = parse_device(device);
   torch::jit::Module module;
   try {
     module = torch::jit::load(path, target);

@@ -20,7 +20,8 @@ using torch::Tensor;
 
 /// Independent generators from (seed, stream, counter): splitmix64 of their mixture.
 at::Generator generator_for(std::int64_t seed, std::uint64_t stream, std::int64_t counter) {
-  std::uint64_t z = static_cast<std::uint64_t>(seed) * 0x9E3779B97F4A7C15ULL + stream * 0xD1B54A32D192ED03ULL + static_cast<std::uint64_t>(counter);
+  std::uint64_t z =
+      static_cast<std::uint64_t>(seed) * 0x9E3779B97F4A7C15ULL + stream * 0xD1B54A32D192ED03ULL + static_cast<std::uint64_t>(counter);
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
   return at::detail::createCPUGenerator(z ^ (z >> 31));
@@ -44,8 +45,8 @@ struct Session {
 
 void save(const Session& session, const std::string& path, const std::string& identity) {
   NamedTensors tensors = session.adam.state();
-  const nlohmann::json progress{{"images", session.result.images},     {"steps", session.adam.steps()},
-                                {"seconds", session.result.seconds},   {"loss_curve", session.result.loss_curve},
+  const nlohmann::json progress{{"images", session.result.images},    {"steps", session.adam.steps()},
+                                {"seconds", session.result.seconds},  {"loss_curve", session.result.loss_curve},
                                 {"window_loss", session.window_loss}, {"window_steps", session.window_steps}};
   write_tensors(path, tensors, {{"format", "headstart-checkpoint"}, {"identity", identity}, {"progress", progress.dump()}});
 }
@@ -180,7 +181,8 @@ ShardLoss classifier_loss(Classifier network, Tensor images, Tensor labels, std:
     const Tensor padded = torch::constant_pad_nd(x, {shift, shift, shift, shift}, -1);
     std::vector<Tensor> moved;
     for (std::int64_t i = 0; i < count; ++i) {
-      const Tensor crop = padded[i].narrow(1, offsets[i][0].item<std::int64_t>(), x.size(2)).narrow(2, offsets[i][1].item<std::int64_t>(), x.size(3));
+      const Tensor crop =
+          padded[i].narrow(1, offsets[i][0].item<std::int64_t>(), x.size(2)).narrow(2, offsets[i][1].item<std::int64_t>(), x.size(3));
       moved.push_back(mirror[i].item<bool>() ? crop.flip({2}) : crop);
     }
     return torch::nn::functional::cross_entropy(network->forward(torch::stack(moved)), labels.index_select(0, index));

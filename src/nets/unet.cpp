@@ -13,9 +13,7 @@ namespace {
 
 using torch::Tensor;
 
-torch::nn::Conv2d conv3x3(std::int64_t in, std::int64_t out) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1));
-}
+torch::nn::Conv2d conv3x3(std::int64_t in, std::int64_t out) { return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1)); }
 
 torch::nn::Conv2d conv1x1(std::int64_t in, std::int64_t out) { return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 1)); }
 
@@ -99,23 +97,26 @@ void check(const UNetConfig& config) {
   const auto& mult = config.channel_mult;
   if (config.channels < 1 || config.blocks < 1 || config.groups < 1 || config.patch < 1)
     fail("expected positive channels, blocks, groups and patch");
-  if (mult.empty() || std::any_of(mult.begin(), mult.end(), [](auto m) { return m < 1; })) fail("expected channel_mult of positive integers");
+  if (mult.empty() || std::any_of(mult.begin(), mult.end(), [](auto m) { return m < 1; }))
+    fail("expected channel_mult of positive integers");
   if (config.shape.dim() < 1) fail("expected a shape of positive sizes, got " + to_string(config.shape));
   const std::int64_t factor = config.patch << (mult.size() - 1);
   if (config.shape.height % factor != 0 || config.shape.width % factor != 0)
     fail("expected height and width divisible by " + std::to_string(factor) + " for " + std::to_string(mult.size()) + " levels, got " +
          to_string(config.shape));
   for (const auto level : config.attention)
-    if (level < 0 || level >= static_cast<std::int64_t>(mult.size())) fail("attention names level " + std::to_string(level) + ", which does not exist");
+    if (level < 0 || level >= static_cast<std::int64_t>(mult.size()))
+      fail("attention names level " + std::to_string(level) + ", which does not exist");
 }
 
 }  // namespace
 
 std::string UNetConfig::to_json() const {
-  return nlohmann::json{{"type", "unet"},     {"shape", {shape.channels, shape.height, shape.width}},
+  return nlohmann::json{{"type", "unet"},       {"shape", {shape.channels, shape.height, shape.width}},
                         {"channels", channels}, {"channel_mult", channel_mult},
-                        {"blocks", blocks},   {"attention", attention},
-                        {"groups", groups},   {"dropout", dropout}, {"patch", patch}}
+                        {"blocks", blocks},     {"attention", attention},
+                        {"groups", groups},     {"dropout", dropout},
+                        {"patch", patch}}
       .dump();
 }
 

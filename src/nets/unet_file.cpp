@@ -95,7 +95,8 @@ std::shared_ptr<Network> load_unet(const std::string& path, const std::string& d
   load_module(file, *network);
   const std::string& range = file.metadata("range");
   double low = 0, high = 0;
-  if (std::sscanf(range.c_str(), "%lf,%lf", &low, &high) != 2 || !(low < high)) throw DataError(path, "expected metadata range as low,high, got " + range);
+  if (std::sscanf(range.c_str(), "%lf,%lf", &low, &high) != 2 || !(low < high))
+    throw DataError(path, "expected metadata range as low,high, got " + range);
   NetworkInfo info{.path = path,
                    .kind = "unet",
                    .prediction = "edm",
@@ -106,7 +107,7 @@ std::shared_ptr<Network> load_unet(const std::string& path, const std::string& d
                    .sigma_max = number(file, "sigma_max"),
                    .parameters = count_parameters(*network),
                    .sha256 = sha256_file(path)};
-  const torch::Device target(device);
+  const torch::Device target = parse_device(device);
   network->to(target);
   return std::make_shared<UNetDenoiser>(std::move(info), network, number(file, "sigma_data"), target);
 }

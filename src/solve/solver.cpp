@@ -14,7 +14,8 @@ Tensor slope(const Denoiser& denoiser, const Tensor& x, double sigma) { return (
 
 /// Runs `step(x, from, to)` down the grid with the state in float64.
 template <class Step>
-Tensor run(const char* name, const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options, Step step) {
+Tensor run(const char* name, const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options,
+           Step step) {
   require_points(name, x, denoiser.dim());
   require_sigmas(name, sigmas);
   Tensor state = x.to(torch::kFloat64);

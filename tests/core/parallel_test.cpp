@@ -1,9 +1,12 @@
 #include "headstart/core/parallel.h"
 
+#include <omp.h>
 #include <torch/torch.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "../data/data_test.h"
@@ -38,10 +41,28 @@ TEST(ParallelShards, CallEveryShardOnce) {
 
 TEST(ParallelShards, SeeOneThreadInsideAndLeaveTheCountOutside) {
   const WithThreads restore(2);
-  std::atomic<int> inside{0};
-  parallel_shards(8, [&](std::int64_t) { inside = std::max(inside.load(), threads()); });
-  EXPECT_EQ(inside, 1);
+  std::vector<int> inside(8);
+  parallel_shards(8, [&](std::int64_t i) { inside[i] = threads(); });
+  EXPECT_EQ(inside, std::vector<int>(8, 1));
   EXPECT_EQ(threads(), 2);
+}
+
+// libtorch sets up each thread lazily, with the full number of threads: done inside a shard, that once undid the guard below.
+TEST(ParallelShards, SeeOneThreadOnWorkersThatAreNewToLibtorch) {
+  const WithThreads restore(2);
+  std::vector<int> inside(2);
+  std::thread([&] {  // a new thread has workers of its own
+    std::atomic<int> arrived{0};
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    parallel_shards(2, [&](std::int64_t i) {
+      ++arrived;
+      while (arrived < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();  // one shard for each worker
+      torch::ones({100'000}).add_(1);
+      inside[i] = omp_get_max_threads();
+    });
+  })
+      .join();
+  EXPECT_EQ(inside, (std::vector<int>{1, 1}));
 }
 
 TEST(ParallelShards, MayBeNested) {
@@ -88,7 +109,7 @@ std::vector<Tensor> gradients_of_shards() {
   return results;
 }
 
-// oneDNN's backward convolution once waited for threads that never came: without the guard in parallel_shards this test hangs.
+// oneDNN's backward convolution once waited for threads that never came: without the guards in parallel_shards this test hangs.
 TEST(ParallelShards, RunConvolutionsBackwardAndGiveTheSameBitsForOneAndTwoThreads) {
   std::vector<Tensor> one, two;
   {

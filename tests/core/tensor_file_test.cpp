@@ -45,7 +45,8 @@ TEST(TensorFile, WritesViewsAndTensorsWithGradientsByValue) {
   const std::string path = folder / "x.safetensors";
   const Tensor base = torch::arange(12, torch::kFloat32).view({3, 4}).requires_grad_();
   const Tensor image = torch::arange(24, torch::kFloat32).view({1, 2, 3, 4});
-  write_tensors(path, {{"transposed", base.t()}, {"column", base.select(1, 2)}, {"nhwc", image.contiguous(at::MemoryFormat::ChannelsLast)}}, {});
+  write_tensors(path, {{"transposed", base.t()}, {"column", base.select(1, 2)}, {"nhwc", image.contiguous(at::MemoryFormat::ChannelsLast)}},
+                {});
   const SafetensorsFile file(path);
   EXPECT_TRUE(torch::equal(to_tensor(file.get("transposed")), base.detach().t()));
   EXPECT_TRUE(torch::equal(to_tensor(file.get("column")), base.detach().select(1, 2)));
@@ -69,8 +70,9 @@ TEST(TensorFile, RefusesDtypesThatOneSideLacks) {
   const std::vector<std::byte> bytes(8);
   expect_error<InvalidArgument>({"[to_tensor]", "U32"}, [&] { to_tensor(ArrayView(DType::U32, {2}, bytes)); });
   const TempDir folder;
-  expect_error<InvalidArgument>({"[write_tensors]", "ComplexFloat", "z"},
-                                [&] { write_tensors(folder / "x", {{"z", torch::zeros({2}, torch::kComplexFloat)}}, {}); });
+  expect_error<InvalidArgument>({"[write_tensors]", "ComplexFloat", "z"}, [&] {
+    write_tensors(folder / "x", {{"z", torch::zeros({2}, torch::kComplexFloat)}}, {});
+  });
   EXPECT_TRUE(list(folder).empty());
 }
 

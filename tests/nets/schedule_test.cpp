@@ -46,7 +46,9 @@ TEST(StepTable, IsLinearInLogSigmaAndRisesBetweenPoints) {
   const StepTable table = vp_linear(1e-4, 0.02, 1000);
   const double between = std::exp(0.75 * table.log_sigmas[500] + 0.25 * table.log_sigmas[501]);
   EXPECT_NEAR(table.step_of(torch::scalar_tensor(between, torch::kFloat64)).item<double>(), 500.25, 1e-8);
-  const Tensor levels = torch::linspace(table.log_sigmas.front(), table.log_sigmas.back(), 4001, torch::kFloat64).exp().clamp(table.sigma_min(), table.sigma_max());
+  const Tensor levels = torch::linspace(table.log_sigmas.front(), table.log_sigmas.back(), 4001, torch::kFloat64)
+                            .exp()
+                            .clamp(table.sigma_min(), table.sigma_max());
   EXPECT_GT(table.step_of(levels).diff().min().item<double>(), 0);
 }
 

@@ -88,7 +88,8 @@ TEST_F(TorchScript, DenoisesByItself) {
 }
 
 TEST_F(TorchScript, TakesItsRangesFromTheCard) {
-  save(kOptimalDenoised, std::string("{\"prediction\": \"denoised\", ") + kShape + R"("time": "sigma", "range": [0, 2], "sigma_min": 0.5, "sigma_max": 7})");
+  save(kOptimalDenoised,
+       std::string("{\"prediction\": \"denoised\", ") + kShape + R"("time": "sigma", "range": [0, 2], "sigma_min": 0.5, "sigma_max": 7})");
   const auto& info = load()->info();
   EXPECT_EQ(info.range_low, 0);
   EXPECT_EQ(info.range_high, 2);
@@ -127,9 +128,10 @@ TEST_F(TorchScript, AsksForTheNearestIntegerStep) {
 }
 
 TEST_F(TorchScript, GivesARowTheSameBitsInEveryBatchAndOnItsFirstCall) {
-  save("w = torch.sin(torch.arange(256).float()).view(16, 16)\n"
-       "h = torch.tanh(torch.mm(x.flatten(1), w) + t.view(-1, 1))\nreturn torch.exp(-h * h).view_as(x) * torch.sigmoid(x)",
-       kDenoised);
+  save(
+      "w = torch.sin(torch.arange(256).float()).view(16, 16)\n"
+      "h = torch.tanh(torch.mm(x.flatten(1), w) + t.view(-1, 1))\nreturn torch.exp(-h * h).view_as(x) * torch.sigmoid(x)",
+      kDenoised);
   const auto network = load();
   const Tensor sigma = levels_of_rows(40), x = noisy(sigma.to(torch::kFloat64)).to(torch::kFloat32);
   const Tensor first = network->denoise(x, sigma);
@@ -145,8 +147,9 @@ TEST_F(TorchScript, GivesARowTheSameBitsInEveryBatchAndOnItsFirstCall) {
 TEST_F(TorchScript, RefusesSigmasOutsideItsSchedule) {
   save(kOptimalEps, eps_card());
   const auto network = load();
-  expect_error<InvalidArgument>({"expected sigma in the network's range [0.0100005, 157.407], got 160"},
-                                [&] { network->denoise(torch::zeros({2, 16}), 160.0); });
+  expect_error<InvalidArgument>({"expected sigma in the network's range [0.0100005, 157.407], got 160"}, [&] {
+    network->denoise(torch::zeros({2, 16}), 160.0);
+  });
   expect_error<InvalidArgument>({"got 0.002"}, [&] { network->denoise(torch::zeros({2, 16}), 0.002); });
 }
 
@@ -188,7 +191,8 @@ TEST_F(TorchScript, ListsWhatItKnowsWhereTheCardAsksForSomethingElse) {
 }
 
 TEST_F(TorchScript, NamesTheCardWhoseScheduleIsImpossible) {
-  save(kOptimalEps, R"({"prediction": "eps", "shape": [1, 4, 4], "schedule": {"type": "vp_linear", "beta_start": 0.1, "beta_end": 0.02, "steps": 10}})");
+  save(kOptimalEps,
+       R"({"prediction": "eps", "shape": [1, 4, 4], "schedule": {"type": "vp_linear", "beta_start": 0.1, "beta_end": 0.02, "steps": 10}})");
   expect_error<InvalidArgument>({"[vp_linear] expected 0 < beta_start <= beta_end"}, [&] { load(); });
 }
 

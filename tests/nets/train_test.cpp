@@ -33,9 +33,7 @@ Trained run(const TrainOptions& options, const std::string& identity = "run A") 
   return {weights_of(*network), result};
 }
 
-TrainOptions short_run() {
-  return {.images = 160, .batch = 32, .shard = 8, .adam = {.learning_rate = 5e-3}, .warmup_images = 64};
-}
+TrainOptions short_run() { return {.images = 160, .batch = 32, .shard = 8, .adam = {.learning_rate = 5e-3}, .warmup_images = 64}; }
 
 TEST(Train, LowersTheLoss) {
   TrainOptions options = short_run();
@@ -142,7 +140,8 @@ TEST(Train, RefusesTheCheckpointOfAnotherRun) {
   options.images = 32;
   options.checkpoint = folder / "checkpoint";
   run(options, "run A");
-  expect_error<DataError>({options.checkpoint, "expected a checkpoint of this run (run B), got one of run A"}, [&] { run(options, "run B"); });
+  expect_error<DataError>({options.checkpoint, "expected a checkpoint of this run (run B), got one of run A"},
+                          [&] { run(options, "run B"); });
 }
 
 TEST(Train, RefusesACheckpointThatIsUnreadable) {
@@ -152,7 +151,8 @@ TEST(Train, RefusesACheckpointThatIsUnreadable) {
   options.images = 32;
   run(options);
   const std::string good = read_text(options.checkpoint);
-  for (const std::string& bad : {std::string(), std::string("no checkpoint"), good.substr(0, good.size() / 2), good.substr(0, good.size() - 1)}) {
+  for (const std::string& bad :
+       {std::string(), std::string("no checkpoint"), good.substr(0, good.size() / 2), good.substr(0, good.size() - 1)}) {
     write_text(options.checkpoint, bad);
     expect_data_error(options.checkpoint, "", [&] { run(options); });
   }

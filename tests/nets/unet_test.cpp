@@ -94,8 +94,9 @@ TEST(UNet, RefusesImpossibleSizes) {
       UNet network(config);
     };
   };
-  expect_error<InvalidArgument>({"[UNet] expected height and width divisible by 8 for 3 levels, got 1,28,28"},
-                                build([](auto& c) { c.channel_mult = {1, 2, 2}; }));
+  expect_error<InvalidArgument>({"[UNet] expected height and width divisible by 8 for 3 levels, got 1,28,28"}, build([](auto& c) {
+                                  c.channel_mult = {1, 2, 2};
+                                }));
   expect_error<InvalidArgument>({"divisible by 4", "1,28,30"}, build([](auto& c) { c.shape.width = 30; }));
   expect_error<InvalidArgument>({"[UNet] expected positive channels, blocks, groups and patch"}, build([](auto& c) { c.channels = 0; }));
   expect_error<InvalidArgument>({"positive channels"}, build([](auto& c) { c.blocks = -1; }));

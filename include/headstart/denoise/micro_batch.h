@@ -12,8 +12,8 @@ namespace headstart {
 /// Rows a network sees at once. libtorch's results depend on the batch's shape in their last bits, so it never changes.
 inline constexpr std::int64_t kMicroBatch = 16;
 
-/// Applies `fn` ([kMicroBatch, D], [kMicroBatch, 1]) -> [kMicroBatch, E] to x [B, D] and sigma [B, 1] in pieces of kMicroBatch rows, the last
-/// padded by repeating its last row; pieces run in parallel, each on one thread.
+/// Applies `fn` ([kMicroBatch, D], [kMicroBatch, 1]) -> [kMicroBatch, E] to x [B, D] and sigma [B, 1] in pieces of kMicroBatch rows, the
+/// last padded by repeating its last row; pieces run in parallel, each on one thread.
 /// @return [B, E]
 torch::Tensor in_micro_batches(const torch::Tensor& x, const torch::Tensor& sigma,
                                const std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>& fn);

@@ -22,8 +22,8 @@ struct SigmaStep {
 /// Cost 4 B D R flops. Source: arXiv 2311.10892 and 2412.09726.
 torch::Tensor gaussian_flow(const GaussianStats& stats, const torch::Tensor& x, const SigmaStep& step);
 
-/// One exact step of the reverse SDE: a draw of the state at step.to < step.from given the state at step.from, per mode with v = lambda + to^2
-/// and w = from^2 - to^2: N(mean + v/(v+w) (x - mean), v w/(v+w)). The stochastic counterpart of gaussian_flow.
+/// One exact step of the reverse SDE: a draw of the state at step.to < step.from given the state at step.from, per mode with v = lambda +
+/// to^2 and w = from^2 - to^2: N(mean + v/(v+w) (x - mean), v w/(v+w)). The stochastic counterpart of gaussian_flow.
 ///
 /// @param noise  [B, D] standard normal
 /// @throws InvalidArgument on a shape mismatch, or unless 0 <= to < from

@@ -10,17 +10,17 @@
 
 namespace headstart {
 
-/// N(mean, U diag(eigenvalues) U^T + tail (I - U U^T)), all float64. tail = 0 is the published low-rank form (arXiv 2412.09726); the default
-/// fit's tail is the maximum-likelihood one (Tipping & Bishop 1999).
+/// N(mean, U diag(eigenvalues) U^T + tail (I - U U^T)), all float64. tail = 0 is the published low-rank form (arXiv 2412.09726); the
+/// default fit's tail is the maximum-likelihood one (Tipping & Bishop 1999).
 struct GaussianStats {
   torch::Tensor mean;         ///< [D]
   torch::Tensor basis;        ///< [D, R], orthonormal columns U
   torch::Tensor eigenvalues;  ///< [R], descending, >= 0
   double tail = 0;            ///< variance of each of the D - R other directions
   ImageShape shape{};
-  std::int64_t count = 0;     ///< data points behind it; 0 where unknown
+  std::int64_t count = 0;                 ///< data points behind it; 0 where unknown
   double range_low = -1, range_high = 1;  ///< of the data, in data units
-  std::string data_sha256{};  ///< of the float32 values in stream order; empty where unknown
+  std::string data_sha256{};              ///< of the float32 values in stream order; empty where unknown
 
   std::int64_t dim() const { return mean.size(0); }
   std::int64_t rank() const { return eigenvalues.size(0); }

@@ -12,8 +12,8 @@ namespace headstart {
 
 struct ClassifierConfig {
   ImageShape shape{1, 28, 28};
-  std::int64_t channels = 32;   ///< width at full resolution; doubled at each of two halvings
-  std::int64_t features = 64;   ///< width of the feature layer
+  std::int64_t channels = 32;  ///< width at full resolution; doubled at each of two halvings
+  std::int64_t features = 64;  ///< width of the feature layer
   std::int64_t classes = 10;
   std::int64_t groups = 8;
 

@@ -38,6 +38,9 @@ class Network : public Denoiser {
   NetworkInfo info_;
 };
 
+/// "cpu" or "cuda[:i]". @throws InvalidArgument for anything else, and for a GPU that this machine does not have
+torch::Device parse_device(const std::string& name);
+
 /// Loads a network, by content: safetensors with an `arch`, or TorchScript with a JSON card beside it (`name.pt.json`).
 /// @param device  "cpu" or "cuda[:i]" (GPU runs are untested)
 /// @throws DataError where a file is missing, unreadable or no network; InvalidArgument for a card's value that is not known (lists those

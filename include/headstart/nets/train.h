@@ -68,7 +68,7 @@ class ShuffledOrder {
 
 /// How noise levels are drawn in training.
 struct NoiseDistribution {
-  double P_mean = -1.2;           ///< ln sigma ~ N(P_mean, P_std^2), EDM's choice ...
+  double P_mean = -1.2;  ///< ln sigma ~ N(P_mean, P_std^2), EDM's choice ...
   double P_std = 1.2;
   double uniform_fraction = 0.2;  ///< ... except for this share, whose ln sigma is uniform: EDM's alone sees sigma > 10 once in 500 images
   double sigma_min = 0.002;

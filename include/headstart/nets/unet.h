@@ -14,11 +14,11 @@ namespace headstart {
 /// Everything that fixes a U-Net's architecture; stored as JSON beside the weights.
 struct UNetConfig {
   ImageShape shape{1, 28, 28};
-  std::int64_t channels = 32;                      ///< width at full resolution
+  std::int64_t channels = 32;                       ///< width at full resolution
   std::vector<std::int64_t> channel_mult{1, 2, 2};  ///< width of each level as a multiple; one level halves height and width
-  std::int64_t blocks = 2;                         ///< residual blocks a level in the encoder; the decoder has one more
-  std::vector<std::int64_t> attention{};           ///< levels (0 = full resolution) whose blocks are followed by self-attention
-  std::int64_t groups = 8;                         ///< GroupNorm groups, reduced where the width is no multiple of them
+  std::int64_t blocks = 2;                          ///< residual blocks a level in the encoder; the decoder has one more
+  std::vector<std::int64_t> attention{};            ///< levels (0 = full resolution) whose blocks are followed by self-attention
+  std::int64_t groups = 8;                          ///< GroupNorm groups, reduced where the width is no multiple of them
   double dropout = 0.0;
   std::int64_t patch = 1;  ///< patch x patch pixels become channels first: the first level works at 1/patch of the resolution
 

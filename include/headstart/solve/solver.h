@@ -22,13 +22,16 @@ struct SolveOptions {
 /// @param sigmas  strictly descending, last >= 0; a run that ends in 0 spends its last evaluation on the final denoise
 /// @return        [B, D] float64
 /// @throws InvalidArgument on another shape or grid
-using Solver = std::function<torch::Tensor(const Denoiser&, const torch::Tensor& x, const std::vector<double>& sigmas, const SolveOptions&)>;
+using Solver =
+    std::function<torch::Tensor(const Denoiser&, const torch::Tensor& x, const std::vector<double>& sigmas, const SolveOptions&)>;
 
 /// First order; DDIM (arXiv 2010.02502) is the same update in sigma-space. Evaluations: one a step.
-torch::Tensor sample_euler(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options = {});
+torch::Tensor sample_euler(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas,
+                           const SolveOptions& options = {});
 
 /// Second order; arXiv 2206.00364, algorithm 1. Evaluations: two a step, one for a step to 0.
-torch::Tensor sample_heun(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options = {});
+torch::Tensor sample_heun(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas,
+                          const SolveOptions& options = {});
 
 /// "heun", "euler" or its other name "ddim". @throws InvalidArgument listing the valid names
 Solver find_solver(const std::string& name);

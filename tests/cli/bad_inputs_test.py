@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+"""What makes no sense is refused: the right exit code, one line that names the option or file at fault, and nothing left behind.
+
+Every case runs in an empty folder of its own, in which `in` leads to the inputs. A line of a table is: the exit code, what stderr's only
+line must name (several, separated by |), and the command line.
+"""
+
+import concurrent.futures
+import fcntl
+import gzip
+import json
+import math
+import os
+import shlex
+import shutil
+import sys
+import unittest
+
+sys.dont_write_bytecode = True  # no __pycache__ in the source tree
+import cli_support as cli  # noqa: E402
+
+FIT = "fit in/images.idx --out out.safetensors "
+FIT6 = "fit in/data6.npy --out out.safetensors "
+FLOW = "flow in/points6.npy --stats in/stats6.safetensors --out out.npy "
+DENOISE = "denoise in/points6.npy --out out.npy "
+SAMPLE = "sample --stats in/stats.safetensors --outdir run --seeds 0-3 "
+SAMPLE_NET = "sample --network in/net.safetensors --outdir run --seeds 0-3 "
+TRAIN = "train --data in/images.idx --out net.safetensors --images 64 " + " ".join(cli.TINY) + " "
+EVALUATE = "evaluate --samples in/run --reference in/images.idx "
+
+USAGE = [
+    # verbs and the options that all of them have
+    (2, "fitt", "fitt in/images.idx"),
+    (2, "subcommand", ""),
+    (2, "--ranks", FIT + "--ranks 3"),
+    (2, "--out", "fit in/images.idx"),
+    (2, "data", "fit --out out.safetensors"),
+    (2, "surplus", FIT + "surplus"),
+    (2, "--out", "fit in/images.idx --out"),
+    (2, "--threads", FIT + "--threads 0"),
+    (2, "--threads", FIT + "--threads two"),
+    (2, "gpu", SAMPLE_NET + "--device gpu"),
+    # fit
+    (2, "--rank", FIT6 + "--rank 0"),
+    (2, "--rank", FIT6 + "--rank 7"),
+    (2, "--rank", FIT6 + "--rank three"),
+    (2, "--rank", FIT6 + "--rank 2.5"),
+    (2, "--energy", FIT6 + "--energy 0"),
+    (2, "--energy", FIT6 + "--energy 1.01"),
+    (2, "--energy", FIT6 + "--energy nan"),
+    (2, "--rank|--energy", FIT6 + "--rank 2 --energy 0.5"),
+    (2, "--tail|median|mean|zero", FIT6 + "--tail median"),
+    (2, "--limit", FIT6 + "--limit 0"),
+    # flow
+    (2, "in/points5.npy|6|5", "flow in/points5.npy --stats in/stats6.safetensors --out out.npy --from 2 --to 1"),
+    (2, "--from", FLOW + "--from 0 --to 1"),
+    (2, "--from", FLOW + "--from nan --to 1"),
+    (2, "from", FLOW + "--from inf --to 1"),
+    (2, "--to", FLOW + "--from 2 --to -1"),
+    (2, "--to", FLOW + "--from 2"),
+    (2, "--seeds", FLOW + "--from 2 --to 1 --stochastic"),
+    (2, "--seeds|5|2", FLOW + "--from 2 --to 1 --stochastic --seeds 0-1"),
+    (2, "--to", FLOW + "--from 1 --to 2 --stochastic --seeds 0-4"),
+    # denoise
+    (2, "--sigma", DENOISE + "--stats in/stats6.safetensors --sigma 0"),
+    (2, "--sigma", DENOISE + "--stats in/stats6.safetensors --sigma -2"),
+    (2, "--sigma", DENOISE + "--stats in/stats6.safetensors --sigma inf"),
+    (2, "--stats|--network", DENOISE + "--sigma 1"),
+    (2, "--stats|--network", DENOISE + "--sigma 1 --stats in/stats6.safetensors --network in/net.safetensors"),
+    (2, "--as|noise|score", DENOISE + "--sigma 1 --stats in/stats6.safetensors --as noise"),
+    (2, "in/points6.npy|64", DENOISE + "--sigma 1 --network in/net.safetensors"),
+    (2, "sigma|81", "denoise in/points64.npy --out out.npy --network in/net.safetensors --sigma 81"),
+    # sample
+    (2, "--network|--stats", "sample --outdir run"),
+    (2, "--network|--stats", SAMPLE + "--network in/net.safetensors"),
+    (2, "--outdir", "sample --stats in/stats.safetensors"),
+    (2, "--solver|rk4|heun|euler|ddim", SAMPLE + "--solver rk4"),
+    (2, "--seeds|5-3", SAMPLE + "--seeds 5-3"),
+    (2, "--seeds|a", "sample --stats in/stats.safetensors --outdir run --seeds a"),
+    (2, "--seeds|1,,2", "sample --stats in/stats.safetensors --outdir run --seeds 1,,2"),
+    (2, "--seeds|0-5,3", "sample --stats in/stats.safetensors --outdir run --seeds 0-5,3"),
+    (2, "--seeds", "sample --stats in/stats.safetensors --outdir run --seeds=-1"),
+    (2, "--batch", SAMPLE + "--batch 0"),
+    (2, "--steps", SAMPLE + "--steps 0"),
+    (2, "--steps", SAMPLE + "--steps 1 --denoise_to_zero off"),
+    (2, "--denoise_to_zero|maybe", SAMPLE + "--denoise_to_zero maybe"),
+    (2, "--sigmas", SAMPLE + "--sigmas 80,10,20,0"),
+    (2, "--sigmas", SAMPLE + "--sigmas 80,1,-1"),
+    (2, "--sigmas", SAMPLE + "--sigmas 80"),
+    (2, "--sigmas", SAMPLE + "--sigmas 80,x,0"),
+    (2, "sigma_min", SAMPLE + "--sigma_min 0"),
+    (2, "sigma_min|sigma_max", SAMPLE + "--sigma_min 3 --sigma_max 2"),
+    (2, "rho", SAMPLE + "--rho 0"),
+    (2, "--sigma_max|80|in/net.safetensors", SAMPLE_NET + "--sigma_max 100"),
+    (2, "--sigma_min|0.002|in/net.safetensors", SAMPLE_NET + "--sigma_min 0.001"),
+    (2, "--teleport|90", SAMPLE + "--teleport 90 --teleport_stats in/stats.safetensors"),
+    (2, "--teleport|0.0001", SAMPLE + "--teleport 0.0001 --teleport_stats in/stats.safetensors"),
+    (2, "--teleport|high", SAMPLE + "--teleport high --teleport_stats in/stats.safetensors"),
+    (2, "--teleport|nan", SAMPLE + "--teleport nan --teleport_stats in/stats.safetensors"),
+    (2, "--teleport_stats", SAMPLE + "--teleport 20"),
+    (2, "--teleport_mode|head|tail|respaced", SAMPLE + "--teleport 20 --teleport_mode head --teleport_stats in/stats.safetensors"),
+    (2, "--teleport_mode|--sigmas", SAMPLE + "--sigmas 80,9,1,0 --teleport 9 --teleport_mode respaced --teleport_stats in/stats.safetensors"),
+    (2, "--teleport_stats|in/net.safetensors|1,8,8|1,1,6", SAMPLE_NET + "--teleport 20 --teleport_stats in/stats6.safetensors"),
+    (2, "--npz", "sample --stats in/stats6.safetensors --outdir run"),
+    (2, "--npz|--grid", SAMPLE + "--npz --grid grid.png"),
+    # train
+    (2, "--arch|resnet|unet|classifier", TRAIN + "--arch resnet"),
+    (2, "--images", TRAIN + "--images 0"),
+    (2, "channels", TRAIN.replace("--channels 8", "--channels 0")),
+    (2, "8", "train --data in/images.idx --out net.safetensors --images 64 --channels 8 --channel_mult 1,1,1,1,1 --blocks 1"),
+    (2, "attention|7", TRAIN + "--attention 7"),
+    (2, "sigma_data", TRAIN + "--sigma_data -1"),
+    (2, "dropout", TRAIN + "--dropout 1.5"),
+    (2, "sigma_min|sigma_max", TRAIN + "--sigma_min 5 --sigma_max 1"),
+    # evaluate and report
+    (2, "--num|in/run|4", EVALUATE + "--num 5"),
+    (2, "--num|4", EVALUATE),
+    (2, "--num", EVALUATE + "--num 1"),
+    (2, "--metrics|fid|frechet", EVALUATE + "--num 4 --metrics fid"),
+    (2, "--reference|1,8,8", "evaluate --samples in/run --num 4 --reference in/data6.npy"),
+    (2, "runs", "report --out report.html"),
+    (2, "--out", "report in/run"),
+]
+
+# {file} is replaced by a file of the format, damaged in all the ways below that apply to it.
+DAMAGED = [
+    ("idx", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "magic", "trailing"]),
+    ("idx.gz", "fit {file} --out out.safetensors", ["empty", "cut", "magic", "checksum"]),
+    ("npy", "fit {file} --out out.safetensors", ["missing", "cut", "magic", "nan", "trailing", "order"]),
+    ("points.npy", "flow {file} --stats in/stats6.safetensors --from 2 --to 1 --out out.npy", ["missing", "empty", "cut", "magic", "nan", "dtype"]),
+    ("stats", "flow in/points6.npy --stats {file} --from 2 --to 1 --out out.npy", ["missing", "empty", "cut", "magic", "nan", "order", "other"]),
+    ("net", "sample --network {file} --outdir run --seeds 0 --steps 2", ["missing", "empty", "cut", "magic", "nan", "other"]),
+    ("folder", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "magic", "size", "depth", "alpha"]),
+]
+
+FILES = [
+    (3, "in/locked", SAMPLE.replace("--outdir run", "--outdir in/locked")),
+    (3, "in/run|--resume", SAMPLE.replace("--outdir run", "--outdir in/run")),
+    (3, "in/run/run.json|settings", SAMPLE.replace("--outdir run", "--outdir in/run") + "--resume --steps 3"),
+    (3, "in/run/run.json|settings", SAMPLE.replace("--outdir run", "--outdir in/run").replace("0-3", "0-5") + "--resume"),
+    (3, "in/foreign", SAMPLE.replace("--outdir run", "--outdir in/foreign") + "--resume"),
+    (3, "in/broken/run.json", SAMPLE.replace("--outdir run", "--outdir in/broken") + "--resume"),
+    (3, "in/images.idx/run", SAMPLE.replace("--outdir run", "--outdir in/images.idx/run")),
+    (3, "in/images.idx/out.npy", "flow in/points6.npy --stats in/stats6.safetensors --from 2 --to 1 --out in/images.idx/out.npy"),
+    (3, "nowhere/out.safetensors", "fit in/data6.npy --out nowhere/out.safetensors"),
+    (3, "in/foreign", "fit in/data6.npy --out in/foreign"),
+    (3, "nowhere/net.safetensors", TRAIN.replace("--out net.safetensors", "--out nowhere/net.safetensors")),
+    (3, "nowhere/report.html", "report in/run --out nowhere/report.html"),
+    (3, "nowhere/result.json", FIT6 + "--json nowhere/result.json"),
+    (3, "nowhere/result.json", "sample --stats in/stats.safetensors --outdir run --seeds 0-1 --steps 2 --json nowhere/result.json"),
+    (3, "in/images.idx|labels", TRAIN + "--arch classifier"),
+    (3, "in/nothing", EVALUATE + "--num 4 --features in/nothing"),
+    (3, "in/net.safetensors", EVALUATE + "--num 4 --features in/net.safetensors"),
+    (3, "in/nothing", "evaluate --samples in/nothing --num 4 --reference in/images.idx"),
+    (3, "in/nothing", "evaluate --samples in/run --num 4 --reference in/nothing"),
+    (3, "in/nothing", "info in/nothing"),
+    (3, "in/text.txt", "info in/text.txt"),
+    (3, "in/nothing", "report in/nothing --out report.html"),
+    (3, "in/broken", "report in/broken --out report.html"),
+    (3, "in/foreign", "report in/foreign --out report.html"),
+]
+
+# Accepted although it looks odd.
+ACCEPTED = [
+    "sample --stats in/stats.safetensors --outdir run --seeds 0-1 --steps 3 --sigma-max 40 --sigma-min=0.01 --denoise-to-zero off",
+    "sample --stats in/stats.safetensors --outdir run/deeper --seeds 7,1-2 --sigmas 3,2,1",
+    "fit in/data6.npy --out out.safetensors --rank 6",
+    "fit in/data6.npy --out out.safetensors --energy 1.0 --limit 1000",
+]
+
+
+def damaged_safetensors(content, way):
+    metadata, tensors = cli.parse_safetensors(content)
+    if way == "nan":
+        tensors[min(tensors)].values[0] = math.nan
+    else:  # eigenvalues ascending
+        tensors["eigenvalues"].values.reverse()
+    return cli.safetensors_bytes(metadata, tensors)
+
+
+def damage(path, kind, way):
+    """Makes `path` a file (or folder) of the kind that is damaged in this way. The good ones are among the inputs."""
+    if way == "missing":
+        return
+    if kind == "folder":
+        path.mkdir()
+        good = cli.png_bytes(8, 8, cli.blob_pixels(1))
+        if way == "empty":
+            return
+        (path / "a.png").write_bytes(good)
+        bad = {"cut": good[:-20], "magic": b"GIF89a" + good, "size": cli.png_bytes(8, 4, cli.blob_pixels(1)[:32]),
+               "depth": cli.png_bytes(8, 8, cli.blob_pixels(2), depth=16), "alpha": cli.png_bytes(8, 8, cli.blob_pixels(2), channels=2)}
+        (path / "b.png").write_bytes(bad[way])
+        return
+    source = {"idx": "images.idx", "idx.gz": "images.idx.gz", "npy": "data6.npy", "points.npy": "points6.npy", "stats": "stats6.safetensors",
+              "net": "net.safetensors"}[kind]
+    content = (inputs / source).read_bytes()
+    if way == "empty":
+        content = b""
+    elif way == "cut":
+        content = content[: len(content) * 3 // 4]
+    elif way == "magic":
+        content = b"This is a line of text, and no more than that.\n" * 20
+    elif way == "trailing":
+        content += b"\0"
+    elif way == "checksum":
+        content = content[:-8] + bytes(4) + content[-4:]
+    elif way == "other":
+        content = (inputs / ("net.safetensors" if kind == "stats" else "stats.safetensors")).read_bytes()
+    elif way == "dtype":
+        content = cli.npy_bytes((5, 6), [1] * 30, "<i8")
+    elif kind in ("npy", "points.npy"):
+        values = [float(i) for i in range(30)]
+        values[17] = math.nan if way == "nan" else 0.0
+        content = cli.npy_bytes((5, 6), values, order=way == "order")
+    else:
+        content = damaged_safetensors(content, way)
+    path.write_bytes(content)
+
+
+def damaged_cases():
+    """At fault in a folder is a file in it, so the line names that, or the folder where there is none."""
+    cases = []
+    for kind, command, ways in DAMAGED:
+        for way in ways:
+            name = "in/%s_%s.%s" % (kind.split(".")[0], way, kind.split(".", 1)[-1]) if "." in kind else "in/%s_%s" % (kind, way)
+            cases.append((3, name, command.replace("{file}", name)))
+            damage(inputs / name[3:], kind, way)
+    return cases
+
+
+def setUpModule():
+    global root, inputs, lock
+    root = cli.temporary_folder()
+    inputs = root / "in"
+    inputs.mkdir()
+    cli.write_blobs(inputs / "images.idx", 24)
+    (inputs / "images.idx.gz").write_bytes(gzip.compress((inputs / "images.idx").read_bytes()))
+    cli.write_points(inputs / "data6.npy", cli.gaussian_points(20, 6))
+    cli.write_points(inputs / "points6.npy", cli.gaussian_points(5, 6))
+    cli.write_points(inputs / "points5.npy", cli.gaussian_points(5, 5))
+    cli.write_points(inputs / "points64.npy", cli.gaussian_points(2, 64))
+    (inputs / "text.txt").write_text("hello\n")
+    cli.succeed("fit", inputs / "images.idx", "--out", inputs / "stats.safetensors")
+    cli.succeed("fit", inputs / "data6.npy", "--out", inputs / "stats6.safetensors")
+    cli.succeed("train", "--data", inputs / "images.idx", "--out", inputs / "net.safetensors", "--images", 32, *cli.TINY)
+    # in/stats.safetensors is named as the tables name it, because a run's settings hold the name.
+    cli.succeed(*shlex.split(SAMPLE.replace("--outdir run", "--outdir in/run")), cwd=root)
+    (inputs / "foreign").mkdir()
+    (inputs / "foreign" / "diary.txt").write_text("not a run\n")
+    (inputs / "broken").mkdir()
+    (inputs / "broken" / "run.json").write_text('{"settings": ')
+    (inputs / "locked").mkdir()
+    lock = os.open(inputs / "locked", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def tearDownModule():
+    os.close(lock)
+
+
+def attempt(number, command):
+    """The command's result, and what it left in its folder."""
+    folder = root / ("case_%03d" % number)
+    folder.mkdir()
+    (folder / "in").symlink_to(inputs)
+    result = cli.run(*shlex.split(command), cwd=folder)
+    left = cli.tree(folder)
+    del left["in"]
+    shutil.rmtree(folder)
+    return result, left
+
+
+def attempts(commands):
+    """All of them, two at a time: most of a case is the time the command takes to start."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return list(pool.map(attempt, range(len(commands)), commands))
+
+
+class BadInputs(unittest.TestCase):
+    def check(self, cases):
+        before = cli.tree(inputs)
+        for (code, names, command), (result, left) in zip(cases, attempts([case[2] for case in cases]), strict=True):
+            with self.subTest(command=command):
+                message = "\n%s\nleft: %s" % (result, sorted(left))
+                self.assertEqual(result.code, code, message)
+                self.assertRegex(result.err, r"\Aheadstart: [^\n]+\n\Z", message)
+                for name in names.split("|"):
+                    self.assertIn(name, result.err, message)
+                self.assertEqual(result.out, "", message)
+                left.pop("run", None) if left.get("run", b"") is None else None  # the run's folder may have been made
+                self.assertEqual(left, {}, message)
+        after = cli.tree(inputs)
+        changed = [name for name in sorted({*before, *after}) if before.get(name, "-") != after.get(name, "-")]
+        self.assertEqual(changed, [], "inputs were changed")
+
+    def test_calls_that_make_no_sense_are_refused(self):
+        self.check(USAGE)
+
+    def test_damaged_files_are_refused(self):
+        self.check(damaged_cases())
+
+    def test_folders_and_files_that_cannot_be_used_are_refused(self):
+        self.check(FILES)
+
+    def test_a_folder_without_permission_is_refused(self):
+        if os.geteuid() == 0:
+            self.skipTest("root may write everywhere")
+        (inputs / "closed").mkdir(mode=0o500)
+        self.check([(3, "in/closed/out.safetensors", "fit in/data6.npy --out in/closed/out.safetensors"),
+                    (3, "in/closed/run", SAMPLE.replace("--outdir run", "--outdir in/closed/run"))])
+
+    def test_what_only_looks_odd_is_accepted(self):
+        for command, (result, left) in zip(ACCEPTED, attempts(ACCEPTED), strict=True):
+            with self.subTest(command=command):
+                self.assertEqual(result.code, 0, "\n%s" % result)
+                self.assertEqual(result.err, "")
+                if "--sigma-max" in command:
+                    settings = json.loads(left["run/run.json"])["settings"]
+                    self.assertEqual((settings["sigma_max"], settings["sigma_min"], settings["sigmas"][0]), (40, 0.01, 40))
+
+
+if __name__ == "__main__":
+    cli.main()
