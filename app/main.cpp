@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "cli.h"
+#include "headstart/core/blas.h"
 #include "headstart/core/parallel.h"
 #include "headstart/data/atomic_file.h"
 #include "headstart/error.h"
@@ -40,6 +41,7 @@ void write_json(const std::string& target, const nlohmann::ordered_json& result)
 }  // namespace
 
 int main(int argc, char** argv) {
+  use_fitting_blas_kernels(argv);
   app::Cli cli;
   CLI::App parser("Closed-form score models for diffusion: fit, teleport, sample, measure.", "headstart");
   parser.set_version_flag("--version", app::version);
