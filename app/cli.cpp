@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <set>
 
 #include "headstart/error.h"
@@ -45,14 +46,20 @@ void say(const Cli& cli, const std::string& line) {
   if (!cli.quiet && cli.json != "-") fmt::print("{}\n", line);
 }
 
+void require_folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder)) throw DataError(path, "cannot be written: its folder does not exist");
+}
+
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-Progress::Progress(const Cli& cli, std::string what, std::int64_t total, std::string unit)
+Progress::Progress(const Cli& cli, std::string what, std::int64_t total, std::string unit, std::int64_t done)
     : quiet_(cli.quiet),
       terminal_(::isatty(STDERR_FILENO) != 0),
       what_(std::move(what)),
       unit_(std::move(unit)),
       total_(total),
+      first_(done),
       start_(now()) {}
 
 Progress::~Progress() {
@@ -60,13 +67,9 @@ Progress::~Progress() {
 }
 
 void Progress::update(std::int64_t done, const std::string& extra) {
-  if (first_ < 0) first_ = done;  // a resumed run's rate is that of this session
   const double time = now();
-  if (quiet_ || (time - last_ < (terminal_ ? 0.2 : 30.0) && (done < total_ || terminal_))) return;
-  if (last_ == 0 && !terminal_ && done < total_) {
-    last_ = time;
-    return;
-  }
+  if (quiet_) return;
+  if (terminal_ ? time - last_ < 0.2 : time - std::max(last_, start_) < 30.0 && (done < total_ || last_ == 0)) return;
   last_ = time;
   const double rate = static_cast<double>(done - first_) / std::max(time - start_, 1e-9);
   const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;

@@ -29,14 +29,15 @@ void say(const Cli& cli, const std::string& line);
 /// A bar with rate and time left where stderr is a terminal, a line now and then otherwise, nothing with --quiet.
 class Progress {
  public:
-  Progress(const Cli& cli, std::string what, std::int64_t total, std::string unit);
+  /// @param done  what an earlier session had done, which the rate leaves out
+  Progress(const Cli& cli, std::string what, std::int64_t total, std::string unit, std::int64_t done = 0);
   ~Progress();
   void update(std::int64_t done, const std::string& extra = "");
 
  private:
   bool quiet_, terminal_;
   std::string what_, unit_;
-  std::int64_t total_, first_ = -1;
+  std::int64_t total_, first_;
   double start_, last_ = 0;
 };
 
@@ -51,6 +52,9 @@ struct Interrupted : std::exception {
 
 /// "0-63,100,7" -> the list. @throws InvalidArgument naming the option on anything else, or on a repeated seed
 std::vector<std::int64_t> parse_seeds(const std::string& text);
+
+/// Checks before the work that a file can be written where it is wanted. @throws DataError where its folder does not exist
+void require_folder_of(const std::string& path);
 
 /// Seconds since an arbitrary start.
 double now();

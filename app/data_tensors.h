@@ -1,5 +1,5 @@
 #pragma once
-// Reading a whole data set or a file of points into tensors, for the verbs that need them whole.
+// Reading a whole data set into memory, for training, which visits it in another order every epoch.
 
 #include <torch/types.h>
 

@@ -66,7 +66,7 @@ Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& 
   Progress progress(cli, run.label, o.num, "images");
   double seconds = 0, start = now();
   std::int64_t done = 0;
-  run.nfe = draw_samples(model, s, plan, s.seeds, [&](const std::vector<std::int64_t>& seeds, const torch::Tensor& samples) {
+  run.nfe = draw_samples(model, s, plan, s.seeds, [&](const std::vector<std::int64_t>& seeds, const torch::Tensor& samples, std::int64_t) {
     seconds += now() - start;  // sampling alone, not measuring
     const auto pixels = to_pixels(model, samples);
     const auto size = static_cast<std::size_t>(model.shape.dim());
@@ -104,9 +104,9 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
   const double start = now();
   const Model model = open_network_model(shipped_model(kNetwork), cli.device);
   const auto space = open_features(resolve_features(kFeatures), model.shape);
+  const auto stream = open_images(kData);
   const RunDir dir(o.out_dir);
 
-  const auto stream = open_images(kData);
   auto stats = std::make_shared<GaussianStats>();
   {
     Progress progress(cli, "fitting the Gaussian", stream->count(), "images");
@@ -120,14 +120,7 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
   say(cli, fmt::format("Gaussian of {} images in {} dimensions: {:.1f} s", stats->count, stats->dim(), fit_seconds));
 
   stream->rewind();
-  FeatureMoments reference;
-  {
-    Progress progress(cli, "reference features", stream->count(), "images");
-    reference = feature_moments(stream_features(*stream, *space, -1, [&](std::int64_t done) {
-      progress.update(done);
-      if (interrupted()) throw Interrupted();
-    }));
-  }
+  const FeatureMoments reference = reference_moments(*stream, *space, cli);
 
   Report report{.title = "A head start on Fashion-MNIST",
                 .subtitle = fmt::format("The shipped network, sampled with and without analytical teleportation; {} samples a row.", o.num),

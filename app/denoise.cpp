@@ -23,7 +23,11 @@ std::shared_ptr<Denoiser> open_model(const Options& o, const Cli& cli) {
   if (!o.network.empty()) return load_network(o.network, cli.device);
   if (!o.stats.empty()) return std::make_shared<GaussianDenoiser>(load_stats(o.stats));
   const auto stream = open_images(o.isotropic);
-  const GaussianStats stats = fit_gaussian(*stream);
+  Progress progress(cli, "fitting", stream->count(), "images");
+  const GaussianStats stats = fit_gaussian(*stream, {.on_progress = [&](std::int64_t done) {
+    progress.update(done);
+    if (interrupted()) throw Interrupted();
+  }});
   return std::make_shared<IsotropicDenoiser>(stats.mean, stats.trace() / static_cast<double>(stats.dim()));
 }
 

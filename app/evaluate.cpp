@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "cli.h"
@@ -22,7 +23,9 @@ struct Options {
 };
 
 bool is_reference_npz(const std::string& path) {
-  if (!std::filesystem::is_regular_file(path) || std::filesystem::path(path).extension() != ".npz") return false;
+  std::ifstream file(path, std::ios::binary);
+  char magic[2] = {};
+  if (!std::filesystem::is_regular_file(path) || !file.read(magic, 2) || magic[0] != 'P' || magic[1] != 'K') return false;
   const auto names = npz_names(path);
   return std::find(names.begin(), names.end(), "mu") != names.end() && std::find(names.begin(), names.end(), "sigma") != names.end();
 }
@@ -34,6 +37,8 @@ FeatureMoments read_reference(const std::string& path) {
   if (moments.mean.dim() != 1 || moments.covariance.dim() != 2 || moments.covariance.size(0) != width ||
       moments.covariance.size(1) != width)
     throw DataError(path, "expected mu of shape [F] and sigma of shape [F, F]");
+  if (!moments.mean.isfinite().all().item<bool>() || !moments.covariance.isfinite().all().item<bool>())
+    throw DataError(path, "expected finite values in mu and sigma");
   return moments;
 }
 
@@ -51,14 +56,6 @@ nlohmann::ordered_json evaluate_verb(const Options& o, const Cli& cli) {
   const std::int64_t num = o.num > 0 ? o.num : samples->count();
   if (num < 2) throw InvalidArgument("--num: expected at least 2");
   const auto space = open_features(resolve_features(o.features), samples->shape());
-  const auto features_of = [&](ImageStream& stream, const std::string& what, std::int64_t limit) {
-    Progress progress(cli, what, limit < 0 ? stream.count() : limit, "images");
-    return stream_features(stream, *space, limit, [&](std::int64_t done) {
-      progress.update(done);
-      if (interrupted()) throw Interrupted();
-    });
-  };
-
   const double start = now();
   FeatureMoments reference;
   if (is_reference_npz(o.reference)) {
@@ -68,9 +65,14 @@ nlohmann::ordered_json evaluate_verb(const Options& o, const Cli& cli) {
     if (stream->shape() != samples->shape())
       throw InvalidArgument(fmt::format("--reference: expected images of shape {} as in {}, got {}", to_string(samples->shape()), o.samples,
                                         to_string(stream->shape())));
-    reference = feature_moments(features_of(*stream, "reference features", -1));
+    reference = reference_moments(*stream, *space, cli);
   }
-  const torch::Tensor features = features_of(*samples, "sample features", num);
+  std::vector<torch::Tensor> pieces;
+  stream_features(*samples, *space, num, [&](const torch::Tensor& piece) {
+    pieces.push_back(piece);
+    if (interrupted()) throw Interrupted();
+  });
+  const torch::Tensor features = torch::cat(pieces);
   if (features.size(1) != reference.mean.numel())
     throw InvalidArgument(
         fmt::format("--reference: expected {} features as in {}, got {}", features.size(1), space->name(), reference.mean.numel()));

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "headstart/error.h"
+#include "headstart/moments/moments.h"
 
 namespace headstart::app {
 
@@ -29,22 +31,31 @@ std::string resolve_features(const std::string& name) {
   return name == "fashion-mnist-features" ? shipped_model(name + ".safetensors") : name;
 }
 
-torch::Tensor stream_features(ImageStream& stream, const FeatureSpace& space, std::int64_t limit,
-                              const std::function<void(std::int64_t)>& progress) {
+void stream_features(ImageStream& stream, const FeatureSpace& space, std::int64_t limit,
+                     const std::function<void(const torch::Tensor&)>& take) {
   const ImageShape& shape = stream.shape();
   const std::int64_t count = limit < 0 ? stream.count() : std::min(limit, stream.count());
   const std::int64_t rows = std::clamp<std::int64_t>(8'000'000 / shape.dim(), 1, 2048);
   std::vector<float> buffer(static_cast<std::size_t>(rows * shape.dim()));
-  std::vector<torch::Tensor> pieces;
   for (std::int64_t done = 0; done < count;) {
     const std::int64_t got = stream.read(std::span(buffer).first(static_cast<std::size_t>(std::min(rows, count - done) * shape.dim())));
     if (got == 0) break;
-    const torch::Tensor images = torch::from_blob(buffer.data(), {got, shape.channels, shape.height, shape.width}, torch::kFloat32);
-    pieces.push_back(space.extract(images).clone());
+    take(space.extract(torch::from_blob(buffer.data(), {got, shape.channels, shape.height, shape.width}, torch::kFloat32).clone()));
     done += got;
-    progress(done);
   }
-  return torch::cat(pieces);
+}
+
+FeatureMoments reference_moments(ImageStream& stream, const FeatureSpace& space, const Cli& cli) {
+  Progress progress(cli, "reference features", stream.count(), "images");
+  std::optional<MomentAccumulator> moments;
+  stream_features(stream, space, -1, [&](const torch::Tensor& features) {
+    if (!moments) moments.emplace(features.size(1));
+    moments->add(features);
+    progress.update(moments->count());
+    if (interrupted()) throw Interrupted();
+  });
+  if (!moments || moments->count() < 2) throw InvalidArgument("--reference: expected at least two images");
+  return {moments->mean(), moments->covariance(1), moments->count()};
 }
 
 nlohmann::ordered_json frechet_json(const torch::Tensor& features, const FeatureMoments& reference) {

@@ -19,6 +19,8 @@ nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
   if (o.tail != "mean" && o.tail != "zero") throw InvalidArgument("--tail: expected one of mean, zero, got " + o.tail);
   if (o.fit.cut.rank > 0 && o.fit.cut.energy > 0) throw InvalidArgument("--rank and --energy: expected one of them, got both");
   o.fit.cut.mean_tail = o.tail == "mean";
+  if (!std::isfinite(o.fit.cut.energy)) throw InvalidArgument("--energy: expected a share in (0, 1], got a number that is none");
+  require_folder_of(o.out);
   const double start = now();
   const auto stream = open_images(o.data);
   const std::int64_t dim = stream->shape().dim();
@@ -42,6 +44,7 @@ nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
   json["energy"] =
       o.tail == "mean" ? nlohmann::ordered_json(stats.energy()) : nlohmann::ordered_json(nullptr);  // zero tails forget the rest
   json["tail"] = stats.tail;
+  json["most_negative_eigenvalue"] = stats.clipped;
   json["components"] = 1;
   const double log_likelihood = fitted_log_likelihood(stats);
   json["log_likelihood"] = std::isfinite(log_likelihood) ? nlohmann::ordered_json(log_likelihood) : nlohmann::ordered_json(nullptr);

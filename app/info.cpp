@@ -76,10 +76,10 @@ ordered_json info_verb(const std::string& path, const Cli& cli) {
   if (std::filesystem::exists(path + "/run.json")) {
     json = read_json(path + "/run.json");
     json["kind"] = "run";
-  } else if (std::filesystem::is_regular_file(path) && std::filesystem::exists(path + ".json")) {
-    json = describe_network(path);
   } else if (std::filesystem::is_regular_file(path) && is_safetensors(path)) {
     json = describe_safetensors(path);
+  } else if (std::filesystem::is_regular_file(path) && std::filesystem::path(path).extension() == ".pt") {
+    json = describe_network(path);
   } else {
     const auto stream = open_images(path);
     json["kind"] = "data";

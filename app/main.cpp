@@ -2,7 +2,10 @@
 
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "cli.h"
@@ -10,6 +13,7 @@
 #include "headstart/core/parallel.h"
 #include "headstart/data/atomic_file.h"
 #include "headstart/error.h"
+#include "headstart/nets/network.h"
 #include "version.h"
 
 namespace {
@@ -58,6 +62,12 @@ int main(int argc, char** argv) {
 
   std::vector<std::string> arguments;
   for (int i = argc - 1; i > 0; --i) arguments.push_back(with_underscores(argv[i]));  // CLI11 takes them reversed
+  if (!arguments.empty() && arguments.back().rfind('-', 0) != 0) {
+    std::vector<std::string> verbs;
+    for (const auto* verb : parser.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(verb->get_name());
+    if (std::find(verbs.begin(), verbs.end(), arguments.back()) == verbs.end())
+      return fail(kUsage, fmt::format("expected a verb, one of {}, got {}", fmt::join(verbs, ", "), arguments.back()));
+  }
   try {
     parser.parse(arguments);
   } catch (const CLI::ParseError& e) {
@@ -70,6 +80,8 @@ int main(int argc, char** argv) {
   try {
     app::catch_signals();
     set_threads(cli.threads > 0 ? cli.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+    parse_device(cli.device);
+    if (!cli.json.empty() && cli.json != "-") app::require_folder_of(cli.json);
     const auto result = cli.run(cli);
     if (!cli.json.empty()) write_json(cli.json, result);
     return 0;
@@ -77,6 +89,8 @@ int main(int argc, char** argv) {
     return fail(kUsage, e.what());
   } catch (const DataError& e) {
     return fail(kData, e.what());
+  } catch (const std::filesystem::filesystem_error& e) {
+    return fail(kData, e.path1().string() + ": " + e.code().message());
   } catch (const NumericalError& e) {
     return fail(kNumerical, e.what());
   } catch (const app::Interrupted& e) {

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
@@ -20,8 +21,9 @@ RunDir::RunDir(std::string path) : path_(std::move(path)) {
   descriptor_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor_ < 0) throw DataError(path_, "cannot be made or opened as a folder");
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    const int error_number = errno;
     ::close(descriptor_);
-    throw DataError(path_, "is in use by another run");
+    throw DataError(path_, error_number == EWOULDBLOCK ? "is in use by another run" : "cannot be locked");
   }
 }
 
@@ -36,7 +38,10 @@ std::string RunDir::sample_name(std::int64_t seed, bool subdirs) {
 
 nlohmann::ordered_json RunDir::read_run() const {
   const std::string path = *this / "run.json";
-  return std::filesystem::exists(path) ? read_json(path) : nlohmann::ordered_json::object();
+  if (!std::filesystem::exists(path)) return nlohmann::ordered_json::object();
+  auto run = read_json(path);
+  if (!run.is_object() || run.empty()) throw DataError(path, "expected what sample writes");
+  return run;
 }
 
 void RunDir::write(const std::string& name, const nlohmann::ordered_json& json) const {

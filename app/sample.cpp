@@ -92,6 +92,16 @@ void write_samples_npz(const std::string& path, const Model& model, const torch:
   }
 }
 
+/// Whether two runs' settings make the same pictures: by content, not by how paths and seeds were spelt.
+bool same_pictures(ordered_json a, ordered_json b) {
+  for (ordered_json* settings : {&a, &b}) {
+    if (!settings->is_object() || !settings->contains("seeds")) return false;
+    (*settings)["seeds"] = parse_seeds((*settings)["seeds"].get<std::string>());
+    for (const char* path : {"network", "stats", "teleport_stats"}) settings->erase(path);
+  }
+  return a == b;
+}
+
 ordered_json sample_verb(Options& o, const Cli& cli) {
   if (o.network.empty() == o.stats.empty()) throw InvalidArgument("sample: expected exactly one of --network, --stats");
   const Model model = o.network.empty() ? open_stats_model(o.stats) : open_network_model(o.network, cli.device);
@@ -104,10 +114,14 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   ordered_json settings = describe(model, s, plan);
   settings["files"] = o.npz ? "npz" : o.subdirs ? "png/subdirs" : "png";
 
+  if (!o.grid.empty() && std::filesystem::absolute(o.grid).parent_path() == std::filesystem::absolute(o.outdir + "/.").parent_path())
+    throw InvalidArgument("--grid: expected a file outside --outdir, whose PNG files are samples, got " + o.grid);
+
   const RunDir dir(o.outdir);
   if (!o.resume && !dir.empty()) throw DataError(o.outdir, "is not empty; choose another --outdir, or continue that run with --resume");
   const ordered_json earlier = dir.read_run();
-  if (!earlier.empty() && earlier.value("settings", ordered_json()) != settings)
+  if (earlier.empty() && !dir.empty()) throw DataError(o.outdir, "is not empty and holds no run.json of sample; choose another --outdir");
+  if (!earlier.empty() && !same_pictures(earlier.value("settings", ordered_json()), settings))
     throw DataError(dir / "run.json", "was made with other settings; --resume continues only the same run");
 
   std::vector<std::int64_t> missing;
@@ -118,19 +132,28 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   ordered_json run;
   run["program"] = version();
   run["settings"] = settings;
-  const auto nfe_before = earlier.value("nfe", ordered_json());
-  const double seconds_before = earlier.value("seconds", 0.0);
   run["finished"] = false;
-  run["nfe"] = nfe_before;
-  run["seconds"] = seconds_before;
+  for (const char* key : {"nfe", "drawn", "seconds", "images_per_second"}) run[key] = earlier.value(key, ordered_json());
+  run["count"] = s.seeds.size();
+  run["batch"] = s.batch;
+  run["threads"] = threads();
   dir.write_run(run);
 
-  Progress progress(cli, "sampling", static_cast<std::int64_t>(s.seeds.size()), "images");
-  std::int64_t done = static_cast<std::int64_t>(s.seeds.size() - missing.size());
-  progress.update(done);
+  const std::int64_t found = static_cast<std::int64_t>(s.seeds.size() - missing.size());
+  const auto drawn_before = run["drawn"].is_number() ? run["drawn"].get<std::int64_t>() : 0;
+  const double seconds_before = run["seconds"].is_number() ? run["seconds"].get<double>() : 0.0;
+  Progress progress(cli, "sampling", static_cast<std::int64_t>(s.seeds.size()), "images", found);
+  std::int64_t drawn = 0;
   std::vector<torch::Tensor> kept;
   const double start = now();
-  const std::int64_t nfe = draw_samples(model, s, plan, missing, [&](const std::vector<std::int64_t>& seeds, const torch::Tensor& samples) {
+  draw_samples(model, s, plan, missing, [&](const std::vector<std::int64_t>& seeds, const torch::Tensor& samples, std::int64_t nfe) {
+    // What this batch cost is on the disk before its pictures are, so that no interruption can lose it.
+    drawn += static_cast<std::int64_t>(seeds.size());
+    run["nfe"] = nfe;
+    run["drawn"] = drawn_before + drawn;
+    run["seconds"] = seconds_before + now() - start;
+    run["images_per_second"] = run["drawn"].get<double>() / run["seconds"].get<double>();
+    dir.write_run(run);
     if (o.npz) {
       kept.push_back(samples);
     } else {
@@ -142,20 +165,10 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
         write_png(path, model.shape, std::span(pixels).subspan(i * size, size));
       }
     }
-    done += static_cast<std::int64_t>(seeds.size());
-    progress.update(done);
+    progress.update(found + drawn);
   });
-  const double seconds = now() - start;
   if (o.npz && !kept.empty()) write_samples_npz(dir / "samples.npz", model, torch::cat(kept), images);
-
   run["finished"] = true;
-  if (!missing.empty()) run["nfe"] = nfe;
-  run["count"] = s.seeds.size();
-  run["seconds"] = seconds_before + seconds;
-  run["images_per_second"] =
-      missing.empty() ? earlier.value("images_per_second", ordered_json()) : ordered_json(static_cast<double>(missing.size()) / seconds);
-  run["batch"] = s.batch;
-  run["threads"] = threads();
   dir.write_run(run);
   if (!o.grid.empty()) write_grid(o, model, s, dir);
 

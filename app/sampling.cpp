@@ -71,6 +71,7 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
     }
   }
   if (plan.sigmas.size() < 2) throw InvalidArgument("--steps: expected at least two levels below the jump (a final 0 counts), got one");
+  require_sigmas("--steps, --rho", plan.sigmas);  // an extreme rho makes levels that coincide or overflow
   const double lowest = plan.sigmas.back() > 0 ? plan.sigmas.back() : plan.sigmas[plan.sigmas.size() - 2];
   if (plan.sigmas.front() > model.sigma_max * (1 + 1e-9))
     throw InvalidArgument(fmt::format("--sigma_max: expected at most {}, the largest level {} was trained on, got {}", model.sigma_max,
@@ -82,7 +83,7 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
 }
 
 std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const SamplingPlan& plan, const std::vector<std::int64_t>& seeds,
-                          const std::function<void(const std::vector<std::int64_t>&, const torch::Tensor&)>& take) {
+                          const TakeSamples& take) {
   const MicroBatched batched(*model.denoiser);
   const Counted counted(batched);
   const Solver solver = find_solver(o.solver);
@@ -99,7 +100,7 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const Sa
     if (o.teleport) x = teleport(*o.teleport->stats, x, plan.sigma_start, plan.sigmas.front());
     x = solver(counted, x, plan.sigmas, stop);
     if (!x.isfinite().all().item<bool>()) throw NumericalError(model.path + ": sampling gave values that are not finite");
-    take(some, x);
+    take(some, x, counted.nfe() / (batches + 1));
   }
   return batches > 0 ? counted.nfe() / batches : 0;
 }

@@ -56,12 +56,14 @@ struct SamplingPlan {
 /// @throws InvalidArgument naming the option where grid, network range and teleport do not fit together
 SamplingPlan plan_sampling(const SamplingOptions& options, const Model& model);
 
+/// Seeds, their samples [B, D] and the evaluations each cost.
+using TakeSamples = std::function<void(const std::vector<std::int64_t>&, const torch::Tensor&, std::int64_t nfe)>;
+
 /// Draws the seeds in batches and hands each over as [B, D] float64 in data units.
 /// @return evaluations a sample, counted
 /// @throws Interrupted between two steps after a signal
 std::int64_t draw_samples(const Model& model, const SamplingOptions& options, const SamplingPlan& plan,
-                          const std::vector<std::int64_t>& seeds,
-                          const std::function<void(const std::vector<std::int64_t>&, const torch::Tensor&)>& take);
+                          const std::vector<std::int64_t>& seeds, const TakeSamples& take);
 
 /// Every setting that decides what a picture looks like; equal settings give equal pictures.
 nlohmann::ordered_json describe(const Model& model, const SamplingOptions& options, const SamplingPlan& plan);

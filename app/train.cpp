@@ -4,11 +4,14 @@
 #include <fmt/ranges.h>
 
 #include <memory>
+#include <optional>
 
 #include "cli.h"
 #include "data_tensors.h"
 #include "headstart/core/parallel.h"
+#include "headstart/data/sha256.h"
 #include "headstart/error.h"
+#include "headstart/moments/moments.h"
 #include "headstart/nets/unet_file.h"
 
 namespace headstart::app {
@@ -27,9 +30,34 @@ struct Options {
   bool restart = false;
 };
 
+/// On one thread: libtorch's sums over whole tensors depend on the number of threads, and every weight on this value.
 double rms_deviation(const torch::Tensor& images) {
-  const torch::Tensor flat = images.flatten(1);
-  return (flat - flat.mean(0)).square().mean().sqrt().item<double>();
+  double result = 0;
+  parallel_shards(1, [&](std::int64_t) {
+    const torch::Tensor flat = images.flatten(1);
+    result = (flat - flat.mean(0)).square().mean().sqrt().item<double>();
+  });
+  return result;
+}
+
+std::string hash_of(const torch::Tensor& tensor) {
+  Sha256 hash;
+  hash.update({static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()});
+  return hash.hex();
+}
+
+void check(const Options& o) {
+  const auto require = [](bool fine, const std::string& what) {
+    if (!fine) throw InvalidArgument(what);
+  };
+  require(o.arch == "unet" || o.arch == "classifier", "--arch: expected one of unet, classifier, got " + o.arch);
+  require(o.shift >= 0, fmt::format("--shift: expected a number of pixels >= 0, got {}", o.shift));
+  require(o.noise.P_std >= 0, fmt::format("--P_std: expected a number >= 0, got {}", o.noise.P_std));
+  require(o.noise.uniform_fraction >= 0 && o.noise.uniform_fraction <= 1,
+          fmt::format("--uniform_fraction: expected a share in [0, 1], got {}", o.noise.uniform_fraction));
+  require(o.noise.sigma_min > 0 && o.noise.sigma_min < o.noise.sigma_max,
+          fmt::format("--sigma_min: expected 0 < sigma_min < sigma_max, got {} and {}", o.noise.sigma_min, o.noise.sigma_max));
+  require(o.train.checkpoint_images > 0, fmt::format("--checkpoint_images: expected a number > 0, got {}", o.train.checkpoint_images));
 }
 
 double accuracy(Classifier& network, const torch::Tensor& images, const torch::Tensor& labels) {
@@ -53,24 +81,32 @@ torch::Tensor labels_of(const ImageStream& stream, const std::string& data) {
 }
 
 ordered_json train_verb(Options& o, const Cli& cli) {
-  if (o.arch != "unet" && o.arch != "classifier") throw InvalidArgument("--arch: expected one of unet, classifier, got " + o.arch);
+  check(o);
+  require_folder_of(o.out);
   if (cli.device != "cpu") throw InvalidArgument("--device: training runs on the cpu only so far, got " + cli.device);
   const auto stream = open_images(o.data);
   const torch::Tensor images = read_images(*stream);
   o.unet.shape = o.classifier.shape = stream->shape();
+  std::unique_ptr<ImageStream> test;  // opened before the training, so that a wrong name costs nothing
+  if (!o.test_data.empty()) test = open_images(o.test_data);
 
   o.train.checkpoint = o.out + ".checkpoint";
-  if (o.restart) std::remove(o.train.checkpoint.c_str());
-  Progress progress(cli, "training", o.train.images, "images");
+  std::optional<Progress> progress;  // made at the first step, when a resumed run's count is known
   o.train.on_progress = [&](const TrainProgress& p) {
-    progress.update(p.images, fmt::format("loss {:.4f}", p.loss));
+    if (!progress) progress.emplace(cli, "training", o.train.images, "images", p.images);
+    progress->update(p.images, fmt::format("loss {:.4f}", p.loss));
     return !interrupted();
   };
 
   torch::manual_seed(static_cast<std::uint64_t>(o.train.seed));  // the initial weights
-  const std::string settings =
-      fmt::format("data {} x {}, batch {}, shard {}, images {}, lr {}, seed {}", images.size(0), to_string(stream->shape()), o.train.batch,
-                  o.train.shard, o.train.images, o.train.adam.learning_rate, o.train.seed);
+  const std::string settings = fmt::format("data {} x {}, batch {}, shard {}, images {}, lr {}, warmup {}, ema_fraction {}, seed {}",
+                                           images.size(0), to_string(stream->shape()), o.train.batch, o.train.shard, o.train.images,
+                                           o.train.adam.learning_rate, o.train.warmup_images, o.train.ema_fraction, o.train.seed);
+  const std::string identity = settings + ", data_sha256 " + hash_of(images);
+  const auto run = [&](torch::nn::Module& module, const ShardLoss& loss, const std::string& what) {
+    if (o.restart) std::remove(o.train.checkpoint.c_str());  // only now: everything that can be refused has been
+    return train(module, loss, o.train, what + " " + identity);
+  };
   TrainResult result;
   ordered_json json;
   const auto common = [&](const torch::nn::Module& module) {
@@ -93,24 +129,29 @@ ordered_json train_verb(Options& o, const Cli& cli) {
   if (o.arch == "unet") {
     UNet network(o.unet);
     const double sigma_data = o.sigma_data > 0 ? o.sigma_data : rms_deviation(images);
-    result = train(*network, edm_loss(network, images, sigma_data, o.noise, o.train.seed), o.train,
-                   fmt::format("{} {} sigma_data {} noise {} {} {}", o.unet.to_json(), settings, sigma_data, o.noise.P_mean, o.noise.P_std,
-                               o.noise.uniform_fraction));
+    result = run(*network, edm_loss(network, images, sigma_data, o.noise, o.train.seed),
+                 fmt::format("{} sigma_data {} noise {} {} {} [{}, {}]", o.unet.to_json(), sigma_data, o.noise.P_mean, o.noise.P_std,
+                             o.noise.uniform_fraction, o.noise.sigma_min, o.noise.sigma_max));
     if (!result.finished) throw Interrupted();
+    const auto [low, high] = data_range(stream->is_uint8(), images.min().item<double>(), images.max().item<double>());
     save_unet(o.out, network,
-              {.sigma_data = sigma_data, .sigma_min = o.noise.sigma_min, .sigma_max = o.noise.sigma_max, .training = training()});
+              {.sigma_data = sigma_data,
+               .sigma_min = o.noise.sigma_min,
+               .sigma_max = o.noise.sigma_max,
+               .range_low = low,
+               .range_high = high,
+               .training = training()});
     common(*network);
     json["sigma_data"] = sigma_data;
   } else {
     const torch::Tensor labels = labels_of(*stream, o.data);
     o.classifier.classes = labels.max().item<std::int64_t>() + 1;
     Classifier network(o.classifier);
-    result =
-        train(*network, classifier_loss(network, images, labels, o.shift, o.train.seed), o.train, o.classifier.to_json() + " " + settings);
+    result = run(*network, classifier_loss(network, images, labels, o.shift, o.train.seed),
+                 fmt::format("{} shift {} labels {}", o.classifier.to_json(), o.shift, hash_of(labels)));
     if (!result.finished) throw Interrupted();
     auto notes = training();
-    if (!o.test_data.empty()) {
-      const auto test = open_images(o.test_data);
+    if (test != nullptr) {
       const torch::Tensor test_images = read_images(*test);
       json["test_accuracy"] = accuracy(network, test_images, labels_of(*test, o.test_data));
       notes.emplace("test_accuracy", fmt::format("{:.4f}", json["test_accuracy"].get<double>()));
@@ -152,8 +193,7 @@ void add_train(CLI::App& app, Cli& cli) {
   verb->add_option("--blocks", o->unet.blocks, "U-Net: residual blocks a level")->capture_default_str();
   verb->add_option("--attention", o->unet.attention, "U-Net: levels with self-attention")->delimiter(',');
   verb->add_option("--patch", o->unet.patch, "U-Net: patch x patch pixels become channels")->capture_default_str();
-  verb->add_option("--dropout", o->unet.dropout, "U-Net: dropout")->capture_default_str();
-  verb->add_option("--sigma_data", o->sigma_data, "data's standard deviation (default: measured)");
+  verb->add_option("--sigma_data", o->sigma_data, "data's standard deviation (default: measured)")->check(CLI::PositiveNumber);
   verb->add_option("--P_mean", o->noise.P_mean, "mean of ln sigma")->capture_default_str();
   verb->add_option("--P_std", o->noise.P_std, "standard deviation of ln sigma")->capture_default_str();
   verb->add_option("--uniform_fraction", o->noise.uniform_fraction, "share of levels drawn uniformly in ln sigma")->capture_default_str();

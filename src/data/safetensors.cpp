@@ -200,7 +200,7 @@ void write_safetensors(const std::string& path, std::span<const NamedArray> tens
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(text);
   for (const NamedArray* tensor : ordered) file.write(tensor->array.bytes);
-  file.commit();
+  file.commit(AtomicFile::Sync::yes);  // weights and checkpoints are worth it
 }
 
 }  // namespace headstart

@@ -32,7 +32,8 @@ GaussianStats gaussian_from_moments(const Tensor& mean, const Tensor& covariance
   const std::int64_t dim = mean.size(0);
   if (cut.rank < 0 || cut.rank > dim)
     throw InvalidArgument(fmt::format("[fit_gaussian] expected a rank from 1 to {}, got {}", dim, cut.rank));
-  if (cut.energy < 0 || cut.energy > 1) throw InvalidArgument(fmt::format("[fit_gaussian] expected energy in (0, 1], got {}", cut.energy));
+  if (!(cut.energy >= 0 && cut.energy <= 1))
+    throw InvalidArgument(fmt::format("[fit_gaussian] expected energy in (0, 1], got {}", cut.energy));
   if (!covariance.isfinite().all().item<bool>()) throw NumericalError("[fit_gaussian] expected a finite covariance");
   auto [ascending, vectors] = torch::linalg_eigh(covariance);
   Tensor values = ascending.flip(0).contiguous();
@@ -59,6 +60,7 @@ GaussianStats gaussian_from_moments(const Tensor& mean, const Tensor& covariance
   stats.eigenvalues = values.narrow(0, 0, rank).contiguous();
   if (cut.mean_tail && rank < dim) stats.tail = values.narrow(0, rank, dim - rank).mean().item<double>();
   stats.shape = {1, 1, dim};
+  stats.clipped = std::min(smallest, 0.0);
   return stats;
 }
 
@@ -111,6 +113,7 @@ GaussianStats load_stats(const std::string& path) {
     refuse(fmt::format("expected a mean of {} values for shape {}, got {}", stats.shape.dim(), to_string(stats.shape), stats.dim()));
   if (std::sscanf(file.metadata("range").c_str(), "%lf,%lf", &stats.range_low, &stats.range_high) != 2)
     refuse("expected metadata range as low,high");
+  if (!(stats.range_low < stats.range_high)) refuse("expected metadata range as low,high with low < high");
   stats.data_sha256 = file.metadata("data_sha256");
   return stats;
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <tuple>
 #include <vector>
 
 #include "headstart/data/sha256.h"
@@ -43,6 +44,11 @@ Tensor MomentAccumulator::covariance(std::int64_t ddof) const {
   return (centred + centred.t()) * (0.5 / static_cast<double>(count_ - ddof));
 }
 
+std::pair<double, double> data_range(bool is_uint8, double low, double high) {
+  if (is_uint8 || (low >= -1 && high <= 1)) return {-1, 1};
+  return low < high ? std::pair(low, high) : std::pair(low - 1, high + 1);  // constant data still span something
+}
+
 GaussianStats fit_gaussian(ImageStream& stream, const FitOptions& options) {
   const std::int64_t dim = stream.shape().dim();
   const std::int64_t wanted = options.limit > 0 ? std::min(options.limit, stream.count()) : stream.count();
@@ -66,8 +72,7 @@ GaussianStats fit_gaussian(ImageStream& stream, const FitOptions& options) {
   GaussianStats stats = gaussian_from_moments(moments.mean(), moments.covariance(), options.cut);
   stats.shape = stream.shape();
   stats.count = moments.count();
-  stats.range_low = stream.is_uint8() ? -1 : low;
-  stats.range_high = stream.is_uint8() ? 1 : high;
+  std::tie(stats.range_low, stats.range_high) = data_range(stream.is_uint8(), low, high);
   stats.data_sha256 = hash.hex();
   return stats;
 }

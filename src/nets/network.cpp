@@ -1,5 +1,6 @@
 #include "headstart/nets/network.h"
 
+#include <fmt/format.h>
 #include <torch/cuda.h>
 
 #include <algorithm>
@@ -17,6 +18,11 @@ using torch::Tensor;
 
 Tensor Network::evaluate(const Tensor& x, const Tensor& sigma) const {
   const auto& shape = info_.shape;
+  constexpr double kSlack = 1e-6;  // the ends went through text and float32
+  const double least = sigma.min().item<double>(), most = sigma.max().item<double>();
+  if (least < info_.sigma_min * (1 - kSlack) || most > info_.sigma_max * (1 + kSlack))
+    throw InvalidArgument(fmt::format("{}: expected sigma in [{}, {}], the levels it was trained on, got {}", info_.path, info_.sigma_min,
+                                      info_.sigma_max, least < info_.sigma_min ? least : most));
   const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(device());
   return in_micro_batches(x.to(options), sigma.to(options),
                           [&](const Tensor& points, const Tensor& levels) {

@@ -36,7 +36,15 @@ Card read_card(const std::string& path) {
     Card card;
     const auto& shape = json.at("shape");
     card.info = {.kind = "torchscript", .prediction = json.at("prediction"), .shape = {shape.at(0), shape.at(1), shape.at(2)}};
-    if (card.info.shape.dim() < 1) throw InvalidArgument(path + ": expected shape of positive sizes");
+    if (card.info.shape.channels < 1 || card.info.shape.height < 1 || card.info.shape.width < 1)
+      throw DataError(path, "expected shape of positive sizes");
+    // What is not understood must not be ignored: the pictures would be wrong and nothing would say why.
+    if (json.value("input", "x_t") != "x_t") unknown(path, "input", json.at("input").dump(), "x_t");
+    if (json.value("time_scale", 1.0) != 1.0) unknown(path, "time_scale", json.at("time_scale").dump(), "1");
+    if (json.value("flip_time", false)) unknown(path, "flip_time", "true", "false");
+    if (json.contains("classes")) unknown(path, "classes", json.at("classes").dump(), "none (unconditional networks)");
+    if (json.value("output_channels", card.info.shape.channels) != card.info.shape.channels)
+      unknown(path, "output_channels", json.at("output_channels").dump(), std::to_string(card.info.shape.channels));
     if (json.contains("range")) {
       card.info.range_low = json.at("range").at(0);
       card.info.range_high = json.at("range").at(1);
@@ -53,7 +61,11 @@ Card read_card(const std::string& path) {
       const std::string dtype = json.value("time_dtype", "int64");
       if (dtype != "int64" && dtype != "float32") unknown(path, "time_dtype", dtype, "int64, float32");
       card.integer_steps = dtype == "int64";
-      card.table = vp_linear(schedule.at("beta_start"), schedule.at("beta_end"), schedule.at("steps"));
+      try {
+        card.table = vp_linear(schedule.at("beta_start"), schedule.at("beta_end"), schedule.at("steps"));
+      } catch (const InvalidArgument& e) {
+        throw DataError(path, e.what());
+      }
       card.info.sigma_min = card.table->sigma_min();
       card.info.sigma_max = card.table->sigma_max();
     } else {
@@ -61,6 +73,9 @@ Card read_card(const std::string& path) {
     }
     card.info.sigma_min = json.value("sigma_min", card.info.sigma_min);
     card.info.sigma_max = json.value("sigma_max", card.info.sigma_max);
+    if (!(card.info.range_low < card.info.range_high)) throw DataError(path, "expected range as [low, high] with low < high");
+    if (!(card.info.sigma_min > 0 && card.info.sigma_min < card.info.sigma_max))
+      throw DataError(path, "expected 0 < sigma_min < sigma_max");
     return card;
   } catch (const nlohmann::json::exception& e) {
     throw DataError(path, std::string("expected a network's card: ") + e.what());
@@ -120,6 +135,8 @@ std::shared_ptr<Network> load_torchscript(const std::string& path, const std::st
     module = torch::jit::load(path, target);
   } catch (const c10::Error& e) {
     throw DataError(path, std::string("expected a TorchScript file: ") + e.what_without_backtrace());
+  } catch (const std::exception& e) {  // code that does not parse
+    throw DataError(path, "expected a TorchScript file: " + last_line(e.what()));
   }
   module.eval();
   card.info.path = path;

@@ -73,15 +73,11 @@ void resume(Session& session, const std::string& path, const std::string& identi
 
 }  // namespace
 
-Tensor ShuffledOrder::epoch_order(std::int64_t epoch) {
-  if (epoch != cached_epoch_) {
-    cached_ = torch::randperm(count_, generator_for(seed_, kOrderStream, epoch), torch::kInt64);
-    cached_epoch_ = epoch;
-  }
-  return cached_;
+Tensor ShuffledOrder::epoch_order(std::int64_t epoch) const {
+  return torch::randperm(count_, generator_for(seed_, kOrderStream, epoch), torch::kInt64);
 }
 
-Tensor ShuffledOrder::indices(std::int64_t first, std::int64_t count) {
+Tensor ShuffledOrder::indices(std::int64_t first, std::int64_t count) const {
   std::vector<Tensor> pieces;
   while (count > 0) {
     const std::int64_t offset = first % count_, here = std::min(count, count_ - offset);
@@ -156,7 +152,7 @@ TrainResult train(torch::nn::Module& module, const ShardLoss& loss, const TrainO
 
 ShardLoss edm_loss(UNet network, Tensor images, double sigma_data, const NoiseDistribution& noise, std::int64_t seed) {
   return [=](std::int64_t first, std::int64_t count) mutable {
-    ShuffledOrder order(images.size(0), seed);
+    const ShuffledOrder order(images.size(0), seed);
     const Tensor x0 = images.index_select(0, order.indices(first, count));
     const auto generator = generator_for(seed, kNoiseStream, first);
     const Tensor normal = noise.P_mean + noise.P_std * torch::randn({count}, generator);
@@ -172,7 +168,7 @@ ShardLoss edm_loss(UNet network, Tensor images, double sigma_data, const NoiseDi
 
 ShardLoss classifier_loss(Classifier network, Tensor images, Tensor labels, std::int64_t shift, std::int64_t seed) {
   return [=](std::int64_t first, std::int64_t count) mutable {
-    ShuffledOrder order(images.size(0), seed);
+    const ShuffledOrder order(images.size(0), seed);
     const Tensor index = order.indices(first, count);
     Tensor x = images.index_select(0, index);
     const auto generator = generator_for(seed, kAugmentStream, first);

@@ -40,7 +40,7 @@ struct Stage : torch::nn::Module {
 };
 
 struct ResidualBlock : Stage {
-  ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t embedding, std::int64_t groups, double dropout) : dropout_(dropout) {
+  ResidualBlock(std::int64_t in, std::int64_t out, std::int64_t embedding, std::int64_t groups) {
     norm0 = register_module("norm0", group_norm(in, groups));
     conv0 = register_module("conv0", conv3x3(in, out));
     affine = register_module("affine", zero_start(torch::nn::Linear(embedding, 2 * out)));
@@ -53,11 +53,9 @@ struct ResidualBlock : Stage {
     Tensor h = conv0(norm_silu_of(norm0, x));
     const auto scale_shift = affine(embedding).chunk(2, 1);
     h = norm_silu_of(norm1, h, scale_shift[0], scale_shift[1]);
-    if (dropout_ > 0) h = torch::dropout(h, dropout_, is_training());
     return conv1(h) + (skip ? skip(x) : x);
   }
 
-  double dropout_;
   torch::nn::GroupNorm norm0{nullptr}, norm1{nullptr};
   torch::nn::Conv2d conv0{nullptr}, conv1{nullptr}, skip{nullptr};
   torch::nn::Linear affine{nullptr};
@@ -115,8 +113,7 @@ std::string UNetConfig::to_json() const {
   return nlohmann::json{{"type", "unet"},       {"shape", {shape.channels, shape.height, shape.width}},
                         {"channels", channels}, {"channel_mult", channel_mult},
                         {"blocks", blocks},     {"attention", attention},
-                        {"groups", groups},     {"dropout", dropout},
-                        {"patch", patch}}
+                        {"groups", groups},     {"patch", patch}}
       .dump();
 }
 
@@ -130,7 +127,6 @@ UNetConfig UNetConfig::from_json(const std::string& text) {
             .blocks = json.at("blocks"),
             .attention = json.at("attention"),
             .groups = json.at("groups"),
-            .dropout = json.at("dropout"),
             .patch = json.at("patch")};
   } catch (const nlohmann::json::exception& e) {
     throw InvalidArgument(std::string("[UNetConfig::from_json] expected a U-Net's configuration: ") + e.what());
@@ -145,9 +141,7 @@ UNetImpl::UNetImpl(const UNetConfig& config) : config_(config) {
   const auto attends = [&](std::int64_t level) {
     return std::find(config.attention.begin(), config.attention.end(), level) != config.attention.end();
   };
-  const auto block = [&](std::int64_t in, std::int64_t out) {
-    return std::make_shared<ResidualBlock>(in, out, embedding, config.groups, config.dropout);
-  };
+  const auto block = [&](std::int64_t in, std::int64_t out) { return std::make_shared<ResidualBlock>(in, out, embedding, config.groups); };
 
   // c_noise = ln(sigma)/4 spans about [-1.6, 1.1]; angular frequencies 1 .. 30 resolve it to ~0.05 and vary smoothly at the slow end.
   frequencies_ = register_buffer("frequencies", torch::exp(torch::linspace(0.0, std::log(30.0), config.channels / 2 + 1)));

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <cstdlib>
+
 #include "headstart/core/tensor_file.h"
 #include "headstart/data/safetensors.h"
 #include "headstart/data/sha256.h"
@@ -31,6 +34,7 @@ void load_module(const SafetensorsFile& file, torch::nn::Module& module) {
     if (stored.sizes() != item.value().sizes())
       throw DataError(file.path(), fmt::format("expected {} of shape {}, got {}", item.key(), shape_to_string(item.value().sizes().vec()),
                                                shape_to_string(stored.sizes().vec())));
+    if (!stored.isfinite().all().item<bool>()) throw DataError(file.path(), "expected finite values in " + item.key());
     item.value().copy_(stored);
   }
   module.eval();
@@ -38,11 +42,11 @@ void load_module(const SafetensorsFile& file, torch::nn::Module& module) {
 
 double number(const SafetensorsFile& file, const std::string& key) {
   const std::string& text = file.metadata(key);
-  try {
-    return std::stod(text);
-  } catch (const std::exception&) {
-    throw DataError(file.path(), "expected a number as metadata " + key + ", got " + text);
-  }
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (end == text.c_str() || *end != '\0' || !(value > 0) || !std::isfinite(value))
+    throw DataError(file.path(), "expected a number > 0 as metadata " + key + ", got " + text);
+  return value;
 }
 
 /// The network that the file's architecture describes, with fresh weights.

@@ -83,7 +83,6 @@ USAGE = [
     # train
     (2, "8", "train --data in/images.idx --out net.safetensors --images 64 --channels 8 --channel_mult 1,1,1,1,1 --blocks 1"),
     (2, "sigma_data", TRAIN + "--sigma_data -1"),
-    (2, "dropout", TRAIN + "--dropout 1.5"),
     (2, "sigma_min|sigma_max", TRAIN + "--sigma_min 5 --sigma_max 1"),
     # evaluate and report
     (2, "--num|in/run|4", EVALUATE + "--num 5"),
@@ -97,7 +96,7 @@ DAMAGED = [
     ("idx", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "magic", "trailing"]),
     ("idx.gz", "fit {file} --out out.safetensors", ["cut", "checksum"]),
     ("npy", "fit {file} --out out.safetensors", ["cut", "nan", "order"]),
-    ("points.npy", "flow {file} --stats in/stats6.safetensors --from 2 --to 1 --out out.npy", ["missing", "cut", "nan", "dtype"]),
+    ("points.npy", "flow {file} --stats in/stats6.safetensors --from 2 --to 1 --out out.npy", ["missing", "empty", "cut", "magic", "nan", "dtype"]),
     ("stats", "flow in/points6.npy --stats {file} --from 2 --to 1 --out out.npy", ["missing", "empty", "cut", "nan", "order", "other"]),
     ("net", "sample --network {file} --outdir run --seeds 0 --steps 2", ["missing", "empty", "cut", "magic", "nan", "other"]),
     ("folder", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "magic", "size", "alpha"]),

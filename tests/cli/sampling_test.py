@@ -13,7 +13,7 @@ import cli_support as cli  # noqa: E402
 
 AREA = cli.SIDE**2
 DIM = 16  # of the points, a multiple of 16 because of cli.noise_of
-MANY = 40  # pictures of a run that is interrupted
+MANY = 30  # pictures of a run that is interrupted
 
 
 def setUpModule():
@@ -203,14 +203,17 @@ class Evaluations(unittest.TestCase):
 class ClosedForms(unittest.TestCase):
     """For a Gaussian the right answer is known: the noise carried down by the flow's formula."""
 
-    def expected(self, seeds, start=80, end=0):
+    def expected(self, seeds, factor=lambda value: math.sqrt(value / (value + 6400))):
         fitted = cli.Gaussian(flat)
-        return [fitted.flow([start * n for n in cli.noise_of(seed, DIM)], start, end) for seed in seeds]
+        matrix = fitted.spectral(factor)
+        centred = [[80 * n - m for n, m in zip(cli.noise_of(seed, DIM), fitted.mean)] for seed in seeds]
+        return [[m + y for m, y in zip(fitted.mean, cli.apply(matrix, row))] for row in centred]
 
     def test_a_jump_to_the_last_level_is_the_exact_solution(self):
         drawn = points("--seeds", "0-3", *teleported(0.003, flat))
-        # What is left is the final denoise from sigma = 0.002, whose error is sigma^2 / (2 eigenvalue) at the most.
-        self.assertLess(cli.largest_difference(drawn, self.expected(range(4))), 1e-4)
+        last = 0.002**2  # the level it lands on, from where one evaluation, the final denoise, leads to 0
+        factor = lambda value: math.sqrt((value + last) / (value + 6400)) * value / (value + last)  # noqa: E731
+        self.assertLess(cli.largest_difference(drawn, self.expected(range(4), factor)), 1e-5)
 
     def test_the_solver_converges_to_the_exact_solution_and_teleporting_changes_nothing(self):
         exact, errors, gaps = self.expected(range(4)), {}, {}
@@ -254,8 +257,8 @@ class Files(unittest.TestCase):
 
     def test_subdirs_group_by_a_thousand(self):
         outdir, _ = sample(*self.OPTIONS, "--subdirs")
-        flat_files = cli.pngs(self.outdir)
-        self.assertEqual(cli.pngs(outdir), {"%06d/%06d.png" % (seed // 1000 * 1000, seed): flat_files["%06d.png" % seed] for seed in self.NUMBERS})
+        alone = cli.pngs(self.outdir)
+        self.assertEqual(cli.pngs(outdir), {"%06d/%06d.png" % (seed // 1000 * 1000, seed): alone["%06d.png" % seed] for seed in self.NUMBERS})
 
     def test_an_npz_holds_the_same_pictures(self):
         outdir, _ = sample(*self.OPTIONS, "--npz")

@@ -13,7 +13,7 @@ std::vector<UNetConfig> configs() {
           {.shape = {3, 16, 8}, .channels = 8, .channel_mult = {1, 2}, .blocks = 2, .attention = {1}},
           {.shape = {3, 16, 16}, .channels = 6, .channel_mult = {1, 2, 3}, .blocks = 1, .attention = {0, 2}, .groups = 4, .patch = 2},
           {.shape = {2, 7, 5}, .channels = 5, .channel_mult = {2}, .blocks = 1},  // one level, odd sizes, no group fits but 2 and 5
-          {.shape = {1, 12, 12}, .channels = 4, .channel_mult = {1}, .blocks = 1, .dropout = 0.5, .patch = 3}};
+          {.shape = {1, 12, 12}, .channels = 4, .channel_mult = {1}, .blocks = 1, .patch = 3}};
 }
 
 Tensor images_of(const ImageShape& shape, std::int64_t batch, std::int64_t seed = 0) {
@@ -72,7 +72,6 @@ TEST(UNet, LooksAtAllOfASmallImage) {
 
 TEST(UNet, DropsOutWhileTrainingOnly) {
   auto config = tiny_unet();
-  config.dropout = 0.5;
   UNet network(config);
   perturb(*network);
   const Tensor x = images_of(config.shape, 2), level = torch::zeros({2});
@@ -117,7 +116,6 @@ TEST(UNetConfig, SurvivesATripThroughJson) {
     EXPECT_EQ(back.blocks, config.blocks);
     EXPECT_EQ(back.attention, config.attention);
     EXPECT_EQ(back.groups, config.groups);
-    EXPECT_EQ(back.dropout, config.dropout);
     EXPECT_EQ(back.patch, config.patch);
     EXPECT_EQ(back.to_json(), config.to_json());
   }

@@ -24,6 +24,9 @@ struct GaussianStats {
 
   std::int64_t dim() const { return mean.size(0); }
   std::int64_t rank() const { return eigenvalues.size(0); }
+  /// The most negative eigenvalue that the fit met and set to zero: rounding. Not in the file.
+  double clipped = 0;
+
   /// Total variance: sum of eigenvalues + (D - R) tail.
   double trace() const;
   /// Share of the total variance in the R listed directions.

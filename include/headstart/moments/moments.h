@@ -33,6 +33,10 @@ class MomentAccumulator {
   torch::Tensor shift_, sum_, outer_;
 };
 
+/// The range that statistics and networks are stored with, so that those of the same data agree: [-1, 1] for 8-bit data and for floats
+/// that stay inside it, the measured [low, high] for others.
+std::pair<double, double> data_range(bool is_uint8, double low, double high);
+
 struct FitOptions {
   CutOptions cut{};
   std::int64_t limit = 0;                           ///< first images only; 0: all

@@ -52,18 +52,16 @@ using ShardLoss = std::function<torch::Tensor(std::int64_t first, std::int64_t c
 /// Memory: 16 bytes a parameter beside the activations of `threads` shards.
 TrainResult train(torch::nn::Module& module, const ShardLoss& loss, const TrainOptions& options, const std::string& identity);
 
-/// Which image comes i-th when the data are shuffled anew every epoch. Depends on (seed, epoch) only. Not thread-safe.
+/// Which image comes i-th when the data are shuffled anew every epoch. Depends on (seed, epoch) only.
 class ShuffledOrder {
  public:
   ShuffledOrder(std::int64_t count, std::int64_t seed) : count_(count), seed_(seed) {}
   /// @return [count] indices of images first .. first + count - 1 of the stream
-  torch::Tensor indices(std::int64_t first, std::int64_t count);
+  torch::Tensor indices(std::int64_t first, std::int64_t count) const;
 
  private:
-  torch::Tensor epoch_order(std::int64_t epoch);
+  torch::Tensor epoch_order(std::int64_t epoch) const;
   std::int64_t count_, seed_;
-  std::int64_t cached_epoch_ = -1;
-  torch::Tensor cached_;
 };
 
 /// How noise levels are drawn in training.

@@ -19,7 +19,6 @@ struct UNetConfig {
   std::int64_t blocks = 2;                          ///< residual blocks a level in the encoder; the decoder has one more
   std::vector<std::int64_t> attention{};            ///< levels (0 = full resolution) whose blocks are followed by self-attention
   std::int64_t groups = 8;                          ///< GroupNorm groups, reduced where the width is no multiple of them
-  double dropout = 0.0;
   std::int64_t patch = 1;  ///< patch x patch pixels become channels first: the first level works at 1/patch of the resolution
 
   std::string to_json() const;
