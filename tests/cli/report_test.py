@@ -53,7 +53,7 @@ class Evaluate(unittest.TestCase):
         shutil.copytree(plain, run)
         result = cli.run(*SAMPLE, "--network", network, "--outdir", run, "--resume", "--grid", run / "grid.png")
         self.assertEqual(result.code, 2, result)
-        self.assertIn("--grid", result.stderr)
+        self.assertIn("--grid", result.err)
         self.assertFalse((run / "grid.png").exists())
 
     def test_the_distance_of_shifted_data_is_the_shift(self):

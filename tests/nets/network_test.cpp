@@ -248,7 +248,7 @@ TEST_F(BrokenNetworkFile, HasMetadataThatAreNoNumbers) {
     metadata_ = good;
     metadata_[key] = "high";
     write();
-    expect_refused(std::string("expected a number as metadata ") + key + ", got high");
+    expect_refused(std::string("expected a number > 0 as metadata ") + key + ", got high");
     metadata_.erase(key);
     write();
     expect_refused(key);

@@ -147,7 +147,7 @@ TEST_F(TorchScript, GivesARowTheSameBitsInEveryBatchAndOnItsFirstCall) {
 TEST_F(TorchScript, RefusesSigmasOutsideItsSchedule) {
   save(kOptimalEps, eps_card());
   const auto network = load();
-  expect_error<InvalidArgument>({"expected sigma in the network's range [0.0100005, 157.407], got 160"}, [&] {
+  expect_error<InvalidArgument>({path_, "expected sigma in [0.0100005", "157.407", "the levels it was trained on, got 160"}, [&] {
     network->denoise(torch::zeros({2, 16}), 160.0);
   });
   expect_error<InvalidArgument>({"got 0.002"}, [&] { network->denoise(torch::zeros({2, 16}), 0.002); });
@@ -173,6 +173,9 @@ TEST_F(TorchScript, RefusesACardThatIsNoCard) {
   refuse(R"({"prediction": "denoised", "shape": "1,4,4"})", "expected a network's card");
   refuse(R"({"prediction": "denoised", "shape": [1, 4, 4], "range": 3})", "expected a network's card");
   refuse(R"({"prediction": "eps", "shape": [1, 4, 4]})", "schedule");
+  refuse(R"({"prediction": "denoised", "shape": [1, 0, 4]})", "expected shape of positive sizes");
+  refuse(R"({"prediction": "denoised", "shape": [1, 4, 4], "range": [1, -1]})", "expected range as [low, high] with low < high");
+  refuse(R"({"prediction": "denoised", "shape": [1, 4, 4], "sigma_min": 3, "sigma_max": 1})", "expected 0 < sigma_min < sigma_max");
   refuse(R"({"prediction": "eps", "shape": [1, 4, 4], "schedule": {"type": "vp_linear"}})", "not found");
 }
 
@@ -187,13 +190,18 @@ TEST_F(TorchScript, ListsWhatItKnowsWhereTheCardAsksForSomethingElse) {
   refuse("{" + shape + R"("prediction": "eps", "schedule": {"type": "cosine"}})", "to be one of vp_linear, got cosine");
   refuse(eps_card(R"(, "time": "fraction")"), "to be one of step, got fraction");
   refuse(eps_card(R"(, "time_dtype": "int32")"), "expected time_dtype to be one of int64, float32, got int32");
-  refuse(R"({"prediction": "denoised", "shape": [1, 0, 4]})", "expected shape of positive sizes");
+  // What is not understood yet is refused, not ignored.
+  refuse("{" + shape + R"("prediction": "denoised", "input": "c_in_x"})", "expected input to be one of x_t");
+  refuse("{" + shape + R"("prediction": "denoised", "time_scale": 1000})", "expected time_scale to be one of 1, got 1000");
+  refuse("{" + shape + R"("prediction": "denoised", "flip_time": true})", "expected flip_time to be one of false, got true");
+  refuse("{" + shape + R"("prediction": "denoised", "classes": 10})", "expected classes to be one of none");
+  refuse("{" + shape + R"("prediction": "denoised", "output_channels": 2})", "expected output_channels to be one of 1, got 2");
 }
 
 TEST_F(TorchScript, NamesTheCardWhoseScheduleIsImpossible) {
   save(kOptimalEps,
        R"({"prediction": "eps", "shape": [1, 4, 4], "schedule": {"type": "vp_linear", "beta_start": 0.1, "beta_end": 0.02, "steps": 10}})");
-  expect_error<InvalidArgument>({"[vp_linear] expected 0 < beta_start <= beta_end"}, [&] { load(); });
+  expect_error<DataError>({path_ + ".json", "[vp_linear] expected 0 < beta_start <= beta_end"}, [&] { load(); });
 }
 
 TEST_F(TorchScript, RefusesAFileThatIsNone) {

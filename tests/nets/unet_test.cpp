@@ -70,16 +70,6 @@ TEST(UNet, LooksAtAllOfASmallImage) {
   EXPECT_GT(difference.abs().sum(1).min().item<double>(), 0);
 }
 
-TEST(UNet, DropsOutWhileTrainingOnly) {
-  auto config = tiny_unet();
-  UNet network(config);
-  perturb(*network);
-  const Tensor x = images_of(config.shape, 2), level = torch::zeros({2});
-  EXPECT_FALSE(torch::equal(network->forward(x, level), network->forward(x, level)));
-  network->eval();
-  EXPECT_TRUE(torch::equal(network->forward(x, level), network->forward(x, level)));
-}
-
 TEST(UNet, HasAStableNumberOfParameters) {
   EXPECT_EQ(count_parameters(*UNet(shipped_unet())), 1'838'404);
   EXPECT_EQ(count_parameters(*UNet(tiny_unet())), 29'561);
