@@ -125,7 +125,7 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
   Report report{.title = "A head start on Fashion-MNIST",
                 .subtitle = fmt::format("The shipped network, sampled with and without analytical teleportation; {} samples a row.", o.num),
                 .date = today(),
-                .version = version()};
+                .version = version_number()};
   report.spectra.push_back(read_spectrum(dir / "stats.safetensors"));
   report.spectra.back().name = "Fashion-MNIST, 60,000 training images";
   nlohmann::ordered_json json;

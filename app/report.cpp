@@ -20,7 +20,7 @@ struct Options {
 };
 
 nlohmann::ordered_json report_verb(const Options& o, const Cli& cli) {
-  Report report{.title = o.title, .date = today(), .version = version()};
+  Report report{.title = o.title, .date = today(), .version = version_number()};
   std::set<std::string> labels;
   for (const auto& input : o.runs) {
     if (std::filesystem::is_directory(input)) {

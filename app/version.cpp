@@ -7,8 +7,10 @@
 
 namespace headstart::app {
 
-std::string version() {
-  return fmt::format("headstart {} (libtorch {}, BLAS {}, ISA {})", HEADSTART_VERSION, TORCH_VERSION, blas_name(), isa_name());
+std::string version() { return "headstart " + version_number(); }
+
+std::string version_number() {
+  return fmt::format("{} (libtorch {}, BLAS {}, ISA {})", HEADSTART_VERSION, TORCH_VERSION, blas_name(), isa_name());
 }
 
 }  // namespace headstart::app

@@ -6,4 +6,7 @@ namespace headstart::app {
 /// "headstart 0.1.0 (libtorch 1.13.1, BLAS ..., ISA ...)"
 std::string version();
 
+/// The same without the name.
+std::string version_number();
+
 }  // namespace headstart::app
