@@ -18,8 +18,6 @@ using torch::Tensor;
 
 constexpr std::int64_t kDim = 10;
 
-std::vector<CutOptions> all_cuts() { return {{}, {.rank = 4}, {.rank = 4, .mean_tail = false}}; }
-
 TEST(GaussianDenoiser, EqualsThePosteriorMeanByDenseAlgebra) {
   for (const auto& cut : all_cuts()) {
     const GaussianStats s = random_gaussian(kDim, cut);

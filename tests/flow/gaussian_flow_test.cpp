@@ -18,8 +18,6 @@ using torch::Tensor;
 
 constexpr std::int64_t kDim = 10;
 
-std::vector<CutOptions> all_cuts() { return {{}, {.rank = 4}, {.rank = 4, .mean_tail = false}}; }
-
 /// dx/dlog(sigma) = x - D(x; sigma) by classical Runge-Kutta in small equal steps of log sigma: accurate, and shares no formula with the
 /// flow.
 Tensor integrate(const Denoiser& denoiser, Tensor x, double from, double to, int steps) {

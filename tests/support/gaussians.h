@@ -23,6 +23,9 @@ inline GaussianStats random_gaussian(std::int64_t dim, const CutOptions& cut = {
   return gaussian_from_moments(random_normal({dim}, seed + 100), random_covariance(dim, seed), cut);
 }
 
+/// Full rank, cut with the mean tail, and cut with none: the three forms every closed form must hold for.
+inline std::vector<CutOptions> all_cuts() { return {{}, {.rank = 4}, {.rank = 4, .mean_tail = false}}; }
+
 /// Mean and full covariance U diag(lambda) U^T + tail (I - U U^T), for checks by dense algebra.
 inline torch::Tensor dense_covariance(const GaussianStats& s) {
   const torch::Tensor inside = s.basis.mm(s.basis.t());
