@@ -2,7 +2,20 @@
 
 #include <algorithm>
 
+#include "headstart/data/prefetch.h"
+#include "headstart/error.h"
+
 namespace headstart::app {
+
+void add_as_option(CLI::App& verb, std::string& as) {
+  verb.add_option("--as", as, "read pictures as grey or rgb, whatever they are (default: as stored, all alike)");
+}
+
+std::unique_ptr<ImageStream> open_data(const std::string& data, const std::string& as) {
+  if (!as.empty() && as != "grey" && as != "rgb") throw InvalidArgument("--as: expected one of grey, rgb, got " + as);
+  const PixelsAs pixels = as.empty() ? PixelsAs::stored : as == "grey" ? PixelsAs::grey : PixelsAs::rgb;
+  return prefetched(open_images(data, {.as = pixels}));
+}
 
 torch::Tensor read_images(ImageStream& stream, std::int64_t limit) {
   const auto& shape = stream.shape();

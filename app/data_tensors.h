@@ -1,15 +1,26 @@
 #pragma once
-// Reading a whole data set into memory, for training, which visits it in another order every epoch.
+// DATA as the verbs read it.
 
 #include <torch/types.h>
 
+#include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 
 #include "headstart/data/image_stream.h"
 
 namespace headstart::app {
 
-/// All images (or the first `limit`) as [N, C, H, W] float32 in data units.
+/// Adds --as, to be handed to open_data.
+void add_as_option(CLI::App& verb, std::string& as);
+
+/// A DATA argument, read and decoded in the background while the verb computes.
+/// @param as  "grey" or "rgb"; empty: as stored
+/// @throws InvalidArgument on another `as`, and as open_images
+std::unique_ptr<ImageStream> open_data(const std::string& data, const std::string& as = "");
+
+/// For training, which visits its images in another order every epoch: all of them (or the first `limit`) as [N, C, H, W] float32
+/// in data units, in memory.
 torch::Tensor read_images(ImageStream& stream, std::int64_t limit = -1);
 
 }  // namespace headstart::app

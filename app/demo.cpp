@@ -5,11 +5,14 @@
 #include <memory>
 
 #include "cli.h"
+#include "drawing.h"
 #include "evaluation.h"
+#include "headstart/core/parallel.h"
 #include "headstart/data/atomic_file.h"
-#include "headstart/data/png.h"
+#include "headstart/data/sha256.h"
 #include "headstart/moments/moments.h"
 #include "headstart/report/report.h"
+#include "path.h"
 #include "run_dir.h"
 #include "run_report.h"
 #include "sampling.h"
@@ -38,19 +41,31 @@ constexpr Row kRows[] = {{18, 0, TeleportMode::tail},     {18, 20, TeleportMode:
                          {10, 0, TeleportMode::tail},     {10, 10, TeleportMode::respaced}, {6, 0, TeleportMode::tail},
                          {6, 10, TeleportMode::respaced}, {4, 0, TeleportMode::tail},       {4, 5, TeleportMode::respaced}};
 
-struct Measured {
+/// Where the reader's slider stops, and with how many seeds; the paths are shown of the first few of them.
+constexpr double kSkips[] = {0, 40, 20, 10, 5, 2.5, 1};
+constexpr std::int64_t kSweepSeeds = 16, kPathSeeds = 3;
+
+/// A row's settings, its grid, and the run they describe, not yet drawn.
+struct Planned {
+  SamplingOptions options;
+  SamplingPlan plan;
   SampleRun run;
-  nlohmann::ordered_json json;
 };
 
-Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& model, const std::shared_ptr<const GaussianStats>& stats,
-                 const FeatureSpace& space, const FeatureMoments& reference) {
+/// The statistics and the file they were written to.
+struct Fitted {
+  std::shared_ptr<const GaussianStats> stats;
+  std::string path, sha256;
+};
+
+Planned plan_row(const Row& row, std::int64_t num, const Model& model, const Fitted& fitted) {
   SamplingOptions s;
-  s.seeds_text = fmt::format("0-{}", o.num - 1);
+  s.seeds_text = fmt::format("0-{}", num - 1);
   s.seeds = parse_seeds(s.seeds_text);
   s.karras.steps = row.steps;
   if (row.teleport > 0)
-    s.teleport = Teleport{.sigma = row.teleport, .mode = row.mode, .stats = stats, .stats_path = "stats.safetensors", .stats_sha256 = ""};
+    s.teleport =
+        Teleport{.sigma = row.teleport, .mode = row.mode, .stats = fitted.stats, .stats_path = fitted.path, .stats_sha256 = fitted.sha256};
   const SamplingPlan plan = plan_sampling(s, model);
 
   SampleRun run{.solver = s.solver,
@@ -58,10 +73,47 @@ Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& 
                 .steps = row.steps,
                 .sigmas = plan.sigmas,
                 .skipped_sigmas = plan.skipped,
-                .count = o.num,
+                .count = num,
                 .seeds = s.seeds_text};
   if (row.teleport > 0) run.sigma_skip = plan.sigmas.front();
   run.label = run_label(run);
+  run.settings = settings_of(describe(model, s, plan));
+  return {s, plan, run};
+}
+
+void add_thumbs(SampleRun& run, const Model& model, const std::vector<std::int64_t>& seeds, const torch::Tensor& samples,
+                std::size_t most) {
+  const auto count = std::min(seeds.size(), most - std::min(most, run.thumbs.size()));
+  const auto pictures = draw(samples.narrow(0, 0, static_cast<std::int64_t>(count)), model.shape, {model.range_low, model.range_high});
+  for (std::size_t i = 0; i < count; ++i) run.thumbs.push_back({.seed = seeds[i], .png = pictures[i]});
+}
+
+/// A handful of seeds without a jump and with lower and lower ones, on the grid of the first row.
+std::vector<SkipSweep> sweep_skips(const Cli& cli, const Model& model, const Fitted& fitted) {
+  std::vector<SampleRun> runs;
+  Progress progress(cli, "jump by jump", std::ssize(kSkips) * kSweepSeeds, "images");
+  for (const double skip : kSkips) {
+    Planned p = plan_row({kRows[0].steps, skip, TeleportMode::tail}, kSweepSeeds, model, fitted);
+    p.run.nfe = draw_samples(model, p.options, p.plan, p.options.seeds, [&](const auto& seeds, const torch::Tensor& samples, std::int64_t) {
+      add_thumbs(p.run, model, seeds, samples, kSweepSeeds);
+    });
+    runs.push_back(std::move(p.run));
+    progress.update(std::ssize(runs) * kSweepSeeds);
+  }
+  return skip_sweeps(runs);
+}
+
+struct Measured {
+  SampleRun run;
+  nlohmann::ordered_json json;
+};
+
+Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& model, const Fitted& fitted, const FeatureSpace& space,
+                 const FeatureMoments& reference) {
+  Planned planned = plan_row(row, o.num, model, fitted);
+  const SamplingOptions& s = planned.options;
+  const SamplingPlan& plan = planned.plan;
+  SampleRun& run = planned.run;
   std::vector<torch::Tensor> features;
   Progress progress(cli, run.label, o.num, "images");
   double seconds = 0, start = now();
@@ -69,9 +121,7 @@ Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& 
   run.nfe = draw_samples(model, s, plan, s.seeds, [&](const std::vector<std::int64_t>& seeds, const torch::Tensor& samples, std::int64_t) {
     seconds += now() - start;  // sampling alone, not measuring
     const auto pixels = to_pixels(model, samples);
-    const auto size = static_cast<std::size_t>(model.shape.dim());
-    for (std::size_t i = 0; i < seeds.size() && run.thumbs.size() < kThumbs; ++i)
-      run.thumbs.push_back({.seed = seeds[i], .png = encode_png(model.shape, std::span(pixels).subspan(i * size, size))});
+    add_thumbs(run, model, seeds, samples, kThumbs);
     // Measured as the pictures they become, not as the floats they were.
     const torch::Tensor bytes = torch::tensor(at::ArrayRef<std::uint8_t>(pixels), torch::kUInt8);
     const torch::Tensor images =
@@ -83,7 +133,7 @@ Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& 
   });
   run.seconds = seconds;
   run.images_per_second = static_cast<double>(o.num) / seconds;
-  const auto frechet = frechet_json(torch::cat(features), reference);
+  const auto frechet = to_json(measure_frechet(torch::cat(features), reference, cli));
   run.frechet = frechet["value"].get<double>();
   run.frechet_interval = {frechet["low"], frechet["high"]};
   run.features = space.name();
@@ -115,19 +165,32 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
       if (interrupted()) throw Interrupted();
     }});
   }
-  save_stats(dir / "stats.safetensors", *stats);
+  const std::string stats_path = dir / "stats.safetensors";
+  save_stats(stats_path, *stats);
+  const Fitted fitted{stats, stats_path, sha256_file(stats_path)};
   const double fit_seconds = now() - start;
   say(cli, fmt::format("Gaussian of {} images in {} dimensions: {:.1f} s", stats->count, stats->dim(), fit_seconds));
 
   stream->rewind();
-  const FeatureMoments reference = reference_moments(*stream, *space, cli);
+  const FeatureMoments reference = set_moments({kData, *stream, stream->count()}, *space, cli);
 
   Report report{.title = "A head start on Fashion-MNIST",
                 .subtitle = fmt::format("The shipped network, sampled with and without analytical teleportation; {} samples a row.", o.num),
                 .date = today(),
                 .version = version_number()};
-  report.spectra.push_back(read_spectrum(dir / "stats.safetensors"));
-  report.spectra.back().name = "Fashion-MNIST, 60,000 training images";
+  report.spectra.push_back(spectrum_of(*stats, "Fashion-MNIST training images"));
+  report.provenance = {{"command", command_line()},
+                       {"program", version()},
+                       {"threads", std::to_string(threads())},
+                       {"device", cli.device},
+                       {"network", model.path},
+                       {"network sha256", model.sha256},
+                       {"features", space->name()},
+                       {"features sha256", space->sha256()},
+                       {"data", kData},
+                       {"data sha256", stats->data_sha256},
+                       {"statistics", fitted.path},
+                       {"statistics sha256", fitted.sha256}};
   nlohmann::ordered_json json;
   json["fit_seconds"] = fit_seconds;
   json["rows"] = nlohmann::ordered_json::array();
@@ -136,13 +199,24 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
   say(cli, fmt::format("{:<8}{:>6}  {:<10}{:>11}{:>6}{:>10}{:>20}{:>9}", "solver", "steps", "teleport", "sigma_skip", "NFE", "Frechet",
                        "95 % interval", "seconds"));
   for (const Row& row : kRows) {
-    Measured m = run_row(row, o, cli, model, stats, *space, reference);
+    Measured m = run_row(row, o, cli, model, fitted, *space, reference);
     const SampleRun& r = m.run;
     say(cli, fmt::format("{:<8}{:>6}  {:<10}{:>11}{:>6}{:>10.3f}{:>20}{:>9.1f}", r.solver, r.steps, r.teleport,
                          r.sigma_skip ? fmt::format("{:.2f}", *r.sigma_skip) : "-", r.nfe, *r.frechet,
                          fmt::format("[{:.3f}, {:.3f}]", r.frechet_interval->low, r.frechet_interval->high), r.seconds));
     json["rows"].push_back(std::move(m.json));
     report.runs.push_back(std::move(m.run));
+  }
+  const Planned full = plan_row(kRows[0], kPathSeeds, model, fitted);
+  report.runs.front().paths = drawn_paths(record_path(model, full.options, full.plan, full.options.seeds), stats.get());
+  report.sweeps = sweep_skips(cli, model, fitted);
+  json["sweep"] = nlohmann::ordered_json::array();
+  for (const SkipSweep& sweep : report.sweeps) {
+    for (const SkipStop& stop : sweep.stops) {
+      nlohmann::ordered_json entry = {{"sigma_skip", nullptr}, {"nfe", stop.nfe}, {"rmse", stop.rmse}};
+      if (stop.sigma_skip) entry["sigma_skip"] = *stop.sigma_skip;
+      json["sweep"].push_back(entry);
+    }
   }
   report.notes.emplace_back(
       "Sample count",

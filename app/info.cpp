@@ -1,13 +1,18 @@
 #include <fmt/format.h>
 
+#include <array>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "cli.h"
+#include "data_tensors.h"
 #include "headstart/data/image_stream.h"
 #include "headstart/data/safetensors.h"
 #include "headstart/data/sha256.h"
 #include "headstart/error.h"
+#include "headstart/metrics/reference.h"
 #include "headstart/moments/gaussian_stats.h"
 #include "headstart/nets/network.h"
 #include "run_dir.h"
@@ -17,13 +22,14 @@ namespace {
 
 using nlohmann::ordered_json;
 
+/// By the start, so that data of any size are not read for it: a length, then a JSON object.
 bool is_safetensors(const std::string& path) {
-  try {
-    const SafetensorsFile file(path);
-    return true;
-  } catch (const DataError&) {
-    return false;
-  }
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 9> start{};
+  if (!file.read(start.data(), start.size()) || start[8] != '{') return false;
+  std::uint64_t length = 0;
+  std::memcpy(&length, start.data(), sizeof(length));
+  return length <= std::filesystem::file_size(path);
 }
 
 ordered_json describe_safetensors(const std::string& path) {
@@ -66,10 +72,23 @@ ordered_json describe_network(const std::string& path) {
   json["sigma_min"] = info.sigma_min;
   json["sigma_max"] = info.sigma_max;
   json["parameters"] = info.parameters;
+  if (info.classes > 0) json["classes"] = info.classes;
   return json;
 }
 
-ordered_json info_verb(const std::string& path, const Cli& cli) {
+ordered_json describe_reference(const std::string& path) {
+  const FeatureReference reference = read_reference(path);
+  ordered_json json;
+  json["kind"] = "reference";
+  json["width"] = reference.moments.mean.numel();
+  if (reference.moments.count > 0) json["count"] = reference.moments.count;
+  if (!reference.features.empty()) json["features"] = reference.features;
+  if (!reference.features_sha256.empty()) json["features_sha256"] = reference.features_sha256;
+  if (reference.shape) json["shape"] = to_string(*reference.shape);
+  return json;
+}
+
+ordered_json info_verb(const std::string& path, const std::string& as, const Cli& cli) {
   const bool name = path == "fashion-mnist" || path == "fashion-mnist-test";
   if (!name && !std::filesystem::exists(path)) throw DataError(path, "no such file or folder");
   ordered_json json;
@@ -80,8 +99,10 @@ ordered_json info_verb(const std::string& path, const Cli& cli) {
     json = describe_safetensors(path);
   } else if (std::filesystem::is_regular_file(path) && std::filesystem::path(path).extension() == ".pt") {
     json = describe_network(path);
+  } else if (is_reference(path)) {
+    json = describe_reference(path);
   } else {
-    const auto stream = open_images(path);
+    const auto stream = open_data(path, as);
     json["kind"] = "data";
     json["count"] = stream->count();
     json["shape"] = to_string(stream->shape());
@@ -100,9 +121,13 @@ ordered_json info_verb(const std::string& path, const Cli& cli) {
 }  // namespace
 
 void add_info(CLI::App& app, Cli& cli) {
-  auto path = std::make_shared<std::string>();
-  auto* verb = add_verb(app, cli, "info", "What a file or folder is.", [path](const Cli& c) { return info_verb(*path, c); });
-  verb->add_option("file", *path, "statistics, network, run, or data")->required();
+  struct Options {
+    std::string path, as;
+  };
+  auto o = std::make_shared<Options>();
+  auto* verb = add_verb(app, cli, "info", "What a file or folder is.", [o](const Cli& c) { return info_verb(o->path, o->as, c); });
+  verb->add_option("file", o->path, "statistics, network, reference, run, or data")->required();
+  add_as_option(*verb, o->as);
 }
 
 }  // namespace headstart::app

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "headstart/data/atomic_file.h"
+#include "headstart/data/sha256.h"
 #include "run_report.h"
 #include "version.h"
 
@@ -21,17 +22,25 @@ struct Options {
 
 nlohmann::ordered_json report_verb(const Options& o, const Cli& cli) {
   Report report{.title = o.title, .date = today(), .version = version_number()};
+  report.provenance = {{"command", command_line()}, {"program", version()}};
+  std::vector<GaussianStats> stats;
+  for (const auto& input : o.runs) {
+    if (std::filesystem::is_directory(input)) continue;
+    stats.push_back(load_stats(input));
+    report.spectra.push_back(spectrum_of(stats.back(), std::filesystem::path(input).stem().string()));
+    report.provenance.emplace_back(input + ", sha256", sha256_file(input));
+    report.provenance.emplace_back(input + ", sha256 of its data", stats.back().data_sha256);
+  }
   std::set<std::string> labels;
   for (const auto& input : o.runs) {
-    if (std::filesystem::is_directory(input)) {
-      SampleRun run = read_run(input);
-      if (!labels.insert(run.label).second) run.label += " (" + input + ")";  // equal settings, another folder
-      labels.insert(run.label);
-      report.runs.push_back(std::move(run));
-    } else {
-      report.spectra.push_back(read_spectrum(input));
-    }
+    if (!std::filesystem::is_directory(input)) continue;
+    SampleRun run = read_run(input);
+    run.paths = read_paths(input, stats);
+    if (!labels.insert(run.label).second) run.label += " (" + input + ")";  // equal settings, another folder
+    labels.insert(run.label);
+    report.runs.push_back(std::move(run));
   }
+  report.sweeps = skip_sweeps(report.runs);
   write_file_atomically(o.out, render_report(report));
   say(cli, fmt::format("{}: {} runs, {} spectra", o.out, report.runs.size(), report.spectra.size()));
   nlohmann::ordered_json json;

@@ -12,6 +12,7 @@
 #include "headstart/data/sha256.h"
 #include "headstart/data/tile_grid.h"
 #include "headstart/error.h"
+#include "path.h"
 #include "run_dir.h"
 #include "sampling.h"
 #include "version.h"
@@ -27,6 +28,7 @@ struct Options {
   std::string network, stats, outdir, seeds = "0-63", teleport = "off", mode = "tail", teleport_stats, denoise_to_zero = "on", grid;
   std::vector<double> sigmas;
   SamplingOptions sampling{};
+  std::int64_t save_path = 0;
   bool npz = false, subdirs = false, resume = false;
   CLI::Option *sigma_min = nullptr, *sigma_max = nullptr;
 };
@@ -114,6 +116,8 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   ordered_json settings = describe(model, s, plan);
   settings["files"] = o.npz ? "npz" : o.subdirs ? "png/subdirs" : "png";
 
+  if (o.save_path > static_cast<std::int64_t>(s.seeds.size()))
+    throw InvalidArgument(fmt::format("--save_path: expected at most the {} seeds of the run, got {}", s.seeds.size(), o.save_path));
   if (!o.grid.empty() && std::filesystem::absolute(o.grid).parent_path() == std::filesystem::absolute(o.outdir + "/.").parent_path())
     throw InvalidArgument("--grid: expected a file outside --outdir, whose PNG files are samples, got " + o.grid);
 
@@ -131,6 +135,7 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
 
   ordered_json run;
   run["program"] = version();
+  run["command"] = command_line();
   run["settings"] = settings;
   run["finished"] = false;
   for (const char* key : {"nfe", "drawn", "seconds", "images_per_second"}) run[key] = earlier.value(key, ordered_json());
@@ -168,6 +173,7 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
     progress.update(found + drawn);
   });
   if (o.npz && !kept.empty()) write_samples_npz(dir / "samples.npz", model, torch::cat(kept), images);
+  if (o.save_path > 0) save_path(dir / "path.safetensors", record_path(model, s, plan, {s.seeds.begin(), s.seeds.begin() + o.save_path}));
   run["finished"] = true;
   dir.write_run(run);
   if (!o.grid.empty()) write_grid(o, model, s, dir);
@@ -213,6 +219,9 @@ void add_sample(CLI::App& app, Cli& cli) {
   verb->add_flag("--npz", o->npz, "one samples.npz instead of PNG files (kept in memory until the end)");
   verb->add_flag("--subdirs", o->subdirs, "group PNG files by 1000");
   verb->add_option("--grid", o->grid, "PNG of the first 100 samples side by side");
+  verb->add_option("--save_path", o->save_path, "keep states and denoised estimates of the first so many seeds in path.safetensors")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb->add_flag("--resume", o->resume, "continue an interrupted run: only what is missing is drawn");
 }
 

@@ -17,6 +17,7 @@ namespace headstart::app {
 
 Model open_network_model(const std::string& path, const std::string& device) {
   const auto network = load_network(path, device);
+  network->require_no_classes();
   const NetworkInfo& info = network->info();
   return {.denoiser = network,
           .kind = "network",
@@ -86,6 +87,7 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const Sa
                           const TakeSamples& take) {
   const MicroBatched batched(*model.denoiser);
   const Counted counted(batched);
+  const Observed observed(counted, o.on_evaluation);
   const Solver solver = find_solver(o.solver);
   const SolveOptions stop{.on_step = [](std::size_t, const torch::Tensor&) {
     if (interrupted()) throw Interrupted();
@@ -98,7 +100,7 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const Sa
                                          seeds.begin() + static_cast<std::ptrdiff_t>(end));
     torch::Tensor x = noise_of(some, model.shape) * plan.sigma_start;
     if (o.teleport) x = teleport(*o.teleport->stats, x, plan.sigma_start, plan.sigmas.front());
-    x = solver(counted, x, plan.sigmas, stop);
+    x = solver(observed, x, plan.sigmas, stop);
     if (!x.isfinite().all().item<bool>()) throw NumericalError(model.path + ": sampling gave values that are not finite");
     take(some, x, counted.nfe() / (batches + 1));
   }

@@ -13,6 +13,7 @@
 
 #include "headstart/data/image_shape.h"
 #include "headstart/denoise/denoiser.h"
+#include "headstart/denoise/observed.h"
 #include "headstart/flow/teleport.h"
 #include "headstart/solve/sigmas.h"
 
@@ -44,6 +45,7 @@ struct SamplingOptions {
   std::vector<double> sigmas{};  ///< a given grid instead of Karras's
   std::optional<Teleport> teleport{};
   std::int64_t batch = 64;
+  OnEvaluation on_evaluation{};  ///< watches; changes no picture
 };
 
 /// The grid split by the jump.

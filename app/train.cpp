@@ -20,13 +20,20 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
-  std::string data, out, arch = "unet", test_data;
-  UNetConfig unet{};
+  std::string data, as, out, arch = "unet", test_data;
+  SongUNetConfig unet{.model_channels = 48,
+                      .channel_mult = {1, 2},
+                      .num_blocks = 1,
+                      .attn_resolutions = {},
+                      .dropout = 0,
+                      .embedding_type = "geometric",
+                      .adaptive_scale = true};
+  std::string precision = "fp32";
   ClassifierConfig classifier{};
   NoiseDistribution noise{};
   double sigma_data = 0;  // 0: the data's own rms deviation from their mean
   TrainOptions train{};
-  std::int64_t shift = 2;
+  std::int64_t shift = 2, keep = 0;
   bool restart = false;
 };
 
@@ -51,6 +58,8 @@ void check(const Options& o) {
     if (!fine) throw InvalidArgument(what);
   };
   require(o.arch == "unet" || o.arch == "classifier", "--arch: expected one of unet, classifier, got " + o.arch);
+  require(o.precision == "fp32" || o.precision == "bf16", "--precision: expected one of fp32, bf16, got " + o.precision);
+  require(o.keep >= 0, fmt::format("--keep: expected a number >= 0, got {}", o.keep));
   require(o.shift >= 0, fmt::format("--shift: expected a number of pixels >= 0, got {}", o.shift));
   require(o.noise.P_std >= 0, fmt::format("--P_std: expected a number >= 0, got {}", o.noise.P_std));
   require(o.noise.uniform_fraction >= 0 && o.noise.uniform_fraction <= 1,
@@ -84,11 +93,11 @@ ordered_json train_verb(Options& o, const Cli& cli) {
   check(o);
   require_folder_of(o.out);
   if (cli.device != "cpu") throw InvalidArgument("--device: training runs on the cpu only so far, got " + cli.device);
-  const auto stream = open_images(o.data);
+  const auto stream = open_data(o.data, o.as);
   const torch::Tensor images = read_images(*stream);
   o.unet.shape = o.classifier.shape = stream->shape();
   std::unique_ptr<ImageStream> test;  // opened before the training, so that a wrong name costs nothing
-  if (!o.test_data.empty()) test = open_images(o.test_data);
+  if (!o.test_data.empty()) test = open_data(o.test_data, o.as);
 
   o.train.checkpoint = o.out + ".checkpoint";
   std::optional<Progress> progress;  // made at the first step, when a resumed run's count is known
@@ -127,20 +136,25 @@ ordered_json train_verb(Options& o, const Cli& cli) {
   };
 
   if (o.arch == "unet") {
-    UNet network(o.unet);
+    SongUNet network(o.unet);
+    network->set_compute_type(o.precision == "bf16" ? torch::kBFloat16 : torch::kFloat32);
     const double sigma_data = o.sigma_data > 0 ? o.sigma_data : rms_deviation(images);
-    result = run(*network, edm_loss(network, images, sigma_data, o.noise, o.train.seed),
-                 fmt::format("{} sigma_data {} noise {} {} {} [{}, {}]", o.unet.to_json(), sigma_data, o.noise.P_mean, o.noise.P_std,
-                             o.noise.uniform_fraction, o.noise.sigma_min, o.noise.sigma_max));
-    if (!result.finished) throw Interrupted();
     const auto [low, high] = data_range(stream->is_uint8(), images.min().item<double>(), images.max().item<double>());
-    save_unet(o.out, network,
-              {.sigma_data = sigma_data,
-               .sigma_min = o.noise.sigma_min,
-               .sigma_max = o.noise.sigma_max,
-               .range_low = low,
-               .range_high = high,
-               .training = training()});
+    const UNetFileInfo info{
+        .sigma_data = sigma_data, .sigma_min = o.noise.sigma_min, .sigma_max = o.noise.sigma_max, .range_low = low, .range_high = high};
+    o.train.keep = logarithmic_marks(o.train.images, o.keep);
+    o.train.on_keep = [&](std::int64_t seen) {
+      auto kept = info;
+      kept.training = {{"images", std::to_string(seen)}, {"seed", std::to_string(o.train.seed)}, {"settings", settings}};
+      save_unet(fmt::format("{}.{:08}", o.out, seen), network, kept);
+    };
+    result = run(*network, edm_loss(network, images, sigma_data, o.noise, o.train.seed),
+                 fmt::format("{} {} sigma_data {} noise {} {} {} [{}, {}]", o.unet.to_json(), o.precision, sigma_data, o.noise.P_mean,
+                             o.noise.P_std, o.noise.uniform_fraction, o.noise.sigma_min, o.noise.sigma_max));
+    if (!result.finished) throw Interrupted();
+    auto finished = info;
+    finished.training = training();
+    save_unet(o.out, network, finished);
     common(*network);
     json["sigma_data"] = sigma_data;
   } else {
@@ -174,6 +188,7 @@ void add_train(CLI::App& app, Cli& cli) {
       add_verb(app, cli, "train", "Train the project's own U-Net (EDM loss) or a classifier; interrupted runs resume from OUT.checkpoint.",
                [o](const Cli& c) { return train_verb(*o, c); });
   verb->add_option("--data", o->data, "training images (DATA)")->required();
+  add_as_option(*verb, o->as);
   verb->add_option("--out", o->out, "network file to write (.safetensors)")->required();
   verb->add_option("--arch", o->arch, "unet or classifier")->capture_default_str();
   verb->add_option("--images", o->train.images, "images to see in all")->check(CLI::PositiveNumber)->capture_default_str();
@@ -185,14 +200,19 @@ void add_train(CLI::App& app, Cli& cli) {
       ->capture_default_str();
   verb->add_option("--seed", o->train.seed, "seed of weights, order and noise")->capture_default_str();
   verb->add_option("--checkpoint_images", o->train.checkpoint_images, "images between checkpoints")->capture_default_str();
+  verb->add_option("--keep", o->keep, "U-Net: keep this many networks on the way, logarithmically spread, as OUT.IMAGES")
+      ->capture_default_str();
   verb->add_flag("--restart", o->restart, "discard an existing checkpoint");
-  verb->add_option("--channels", o->unet.channels, "U-Net: width of the first level")->capture_default_str();
+  verb->add_option("--channels", o->unet.model_channels, "U-Net: width of the first level")->capture_default_str();
   verb->add_option("--channel_mult", o->unet.channel_mult, "U-Net: width of each level as a multiple")
       ->delimiter(',')
       ->capture_default_str();
-  verb->add_option("--blocks", o->unet.blocks, "U-Net: residual blocks a level")->capture_default_str();
-  verb->add_option("--attention", o->unet.attention, "U-Net: levels with self-attention")->delimiter(',');
+  verb->add_option("--blocks", o->unet.num_blocks, "U-Net: residual blocks a level")->capture_default_str();
+  verb->add_option("--attention", o->unet.attn_resolutions, "U-Net: heights of the levels with self-attention, beside the lowest")
+      ->delimiter(',');
   verb->add_option("--patch", o->unet.patch, "U-Net: patch x patch pixels become channels")->capture_default_str();
+  verb->add_option("--precision", o->precision, "U-Net: fp32, or bf16 convolutions (weights, norms and Adam stay fp32)")
+      ->capture_default_str();
   verb->add_option("--sigma_data", o->sigma_data, "data's standard deviation (default: measured)")->check(CLI::PositiveNumber);
   verb->add_option("--P_mean", o->noise.P_mean, "mean of ln sigma")->capture_default_str();
   verb->add_option("--P_std", o->noise.P_std, "standard deviation of ln sigma")->capture_default_str();

@@ -9,4 +9,7 @@ std::string version();
 /// The same without the name.
 std::string version_number();
 
+/// The command line of this process as a shell would read it again.
+std::string command_line();
+
 }  // namespace headstart::app

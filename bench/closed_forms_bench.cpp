@@ -1,4 +1,4 @@
-// Fitting, denoising and the flow against the rate of the machine's own matrix multiplication, in one run.
+// Denoising and the flow against the rate of the machine's own matrix multiplication, in one run.
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <benchmark/benchmark.h>
@@ -6,7 +6,6 @@
 
 #include "headstart/denoise/gaussian.h"
 #include "headstart/flow/gaussian_flow.h"
-#include "headstart/moments/moments.h"
 
 namespace {
 
@@ -41,24 +40,7 @@ void matrix_product(benchmark::State& state, torch::ScalarType dtype) {
 BENCHMARK_CAPTURE(matrix_product, sgemm, torch::kFloat32)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(matrix_product, dgemm, torch::kFloat64)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-constexpr std::int64_t kPoints = 20000, kDim = 784;
-
-/// What any fit must do at the least: one D x D product over the data and one eigendecomposition, data already float64 in memory.
-void fit_bare_blas(benchmark::State& state) {
-  const Tensor x = normal({kPoints, kDim}, torch::kFloat64);
-  for (auto _ : state) benchmark::DoNotOptimize(torch::linalg_eigh(x.t().mm(x) / kPoints));
-}
-BENCHMARK(fit_bare_blas)->UseRealTime()->Unit(benchmark::kMillisecond);
-
-void fit_moments(benchmark::State& state) {
-  const Tensor x = normal({kPoints, kDim}, torch::kFloat32);
-  for (auto _ : state) {
-    headstart::MomentAccumulator moments(kDim);
-    for (std::int64_t i = 0; i < kPoints; i += 5000) moments.add(x.narrow(0, i, 5000));
-    benchmark::DoNotOptimize(headstart::gaussian_from_moments(moments.mean(), moments.covariance()));
-  }
-}
-BENCHMARK(fit_moments)->UseRealTime()->Unit(benchmark::kMillisecond);
+constexpr std::int64_t kDim = 784;
 
 void denoise(benchmark::State& state, torch::ScalarType dtype) {
   const std::int64_t batch = state.range(0), rank = state.range(1);

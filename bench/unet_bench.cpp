@@ -48,7 +48,7 @@ void norm_silu_at(benchmark::State& state) {
                                    torch::randn({16, channels})};
   for (auto input : inputs) input.requires_grad_(backward);
   for (auto _ : state) {
-    const Tensor y = function(inputs[0], 8, inputs[1], inputs[2], inputs[3], inputs[4]);
+    const Tensor y = function(inputs[0], {8, inputs[1], inputs[2]}, inputs[3], inputs[4]);
     if (backward)
       benchmark::DoNotOptimize(torch::autograd::grad({y}, inputs, {grad}));
     else
@@ -66,16 +66,26 @@ void norm_silu_cases(benchmark::internal::Benchmark* bench) {
 BENCHMARK(norm_silu_at<norm_silu>)->Name("norm_silu")->Apply(norm_silu_cases);
 BENCHMARK(norm_silu_at<norm_silu_plain>)->Name("norm_silu_plain")->Apply(norm_silu_cases);
 
-UNet shipped() {
+SongUNet shipped(torch::ScalarType type = torch::kFloat32) {
   torch::manual_seed(0);
-  return UNet(UNetConfig{.shape = {1, 28, 28}, .channels = 64, .channel_mult = {1, 2}, .blocks = 1, .patch = 2});
+  SongUNet network(SongUNetConfig{.shape = {1, 28, 28},
+                                  .model_channels = 48,
+                                  .channel_mult = {1, 2},
+                                  .num_blocks = 1,
+                                  .attn_resolutions = {},
+                                  .dropout = 0,
+                                  .embedding_type = "geometric",
+                                  .adaptive_scale = true,
+                                  .patch = 2});
+  network->set_compute_type(type);
+  return network;
 }
 
 /// Denoising as a network from a file does it: EDM's preconditioning, micro-batches in parallel.
 void unet_denoise(benchmark::State& state) {
   set_threads(static_cast<int>(state.range(0)));
   constexpr std::int64_t kRows = 64;
-  UNet network = shipped();
+  SongUNet network = shipped(state.range(1) != 0 ? torch::kBFloat16 : torch::kFloat32);
   network->eval();
   const Tensor x = torch::randn({kRows, 784}), sigma = torch::full({kRows, 1}, 1.5);
   for (auto _ : state)
@@ -86,13 +96,13 @@ void unet_denoise(benchmark::State& state) {
     }));
   rate(state, "images/s", kRows);
 }
-BENCHMARK(unet_denoise)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(unet_denoise)->ArgNames({"threads", "bf16"})->ArgsProduct({{1, 2}, {0, 1}})->UseRealTime()->Unit(benchmark::kMillisecond);
 
 /// One optimiser step on 64 images in shards of 16, as train() takes it.
 void unet_training_step(benchmark::State& state) {
   set_threads(static_cast<int>(state.range(0)));
   constexpr std::int64_t kBatch = 64, kShard = 16;
-  UNet network = shipped();
+  SongUNet network = shipped(state.range(1) != 0 ? torch::kBFloat16 : torch::kFloat32);
   const auto loss = edm_loss(network, torch::rand({256, 1, 28, 28}) * 2 - 1, 0.5, {}, 0);
   FlatAdam adam(*network, {});
   std::int64_t first = 0;
@@ -104,7 +114,7 @@ void unet_training_step(benchmark::State& state) {
   }
   rate(state, "images/s", kBatch);
 }
-BENCHMARK(unet_training_step)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(unet_training_step)->ArgNames({"threads", "bf16"})->ArgsProduct({{1, 2}, {0, 1}})->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace headstart

@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build pkg-config ccache clang-format python3
   libtorch-dev libopenblas0-openmp
-  libcli11-dev nlohmann-json3-dev libfmt-dev zlib1g-dev libpng-dev libzip-dev libssl-dev
+  libcli11-dev nlohmann-json3-dev libfmt-dev zlib1g-dev libpng-dev libjpeg62-turbo-dev libzip-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   libjs-chart.js dataset-fashion-mnist chromium
 )

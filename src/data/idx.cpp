@@ -91,6 +91,17 @@ std::unique_ptr<ImageStream> open_idx(std::unique_ptr<ByteSource> source, const 
   return stream_raw_images(std::move(source), images, std::move(labels));
 }
 
+bool idx_header_fits(std::span<const std::byte> start, std::int64_t file_size) {
+  try {
+    const auto source = open_memory_source("", start);
+    const IdxHeader header = read_header(*source);
+    const std::int64_t bytes = byte_count(DType::U8, header.shape);
+    return bytes >= 0 && bytes == file_size - header.data_offset;
+  } catch (const DataError&) {
+    return false;
+  }
+}
+
 std::vector<std::int64_t> read_idx_labels(const std::string& path) {
   const auto source = open_file_source(path);
   const IdxHeader header = read_header(*source);

@@ -3,79 +3,67 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
+#include <utility>
 
-#include "headstart/data/pixels.h"
-#include "headstart/data/png.h"
 #include "headstart/error.h"
+#include "pictures.h"
+#include "zip_archive.h"
 
 namespace headstart {
 
 namespace {
 
-bool is_png_name(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".png";
-}
+namespace fs = std::filesystem;
 
-std::vector<std::string> list_images(const std::string& folder) {
-  namespace fs = std::filesystem;
+constexpr const char* kDatasetJson = "dataset.json";
+
+std::vector<std::string> list_pictures(const std::string& folder) {
   std::error_code error;
   const auto type = fs::status(folder, error).type();
   if (type == fs::file_type::not_found) throw DataError(folder, "no such file or folder");
   if (type != fs::file_type::directory) throw DataError(folder, "is not a folder");
-  std::vector<std::string> paths;
+  std::vector<std::string> names;
   for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    if (std::error_code ignored; is_png_name(at->path()) && !at->is_directory(ignored)) paths.push_back(at->path().string());
+    std::error_code ignored;
+    if (is_picture_name(at->path().native()) && !at->is_directory(ignored)) {
+      names.push_back(at->path().lexically_relative(folder).generic_string());
+    }
   }
   if (error) throw DataError(folder, fmt::format("cannot be listed: {}", error.message()));
-  if (paths.empty()) throw DataError(folder, "holds no PNG files");
-  std::ranges::sort(paths);
-  return paths;
+  if (names.empty()) throw DataError(folder, "holds no PNG or JPEG files");
+  std::ranges::sort(names);
+  return names;
 }
-
-class ImageFolderStream final : public ImageStream {
- public:
-  explicit ImageFolderStream(const std::string& folder) : paths_(list_images(folder)), shape_(read_png_shape(paths_.front())) {
-    for (const std::string& path : paths_) require_shape(path, read_png_shape(path));
-  }
-
-  const ImageShape& shape() const override { return shape_; }
-  std::int64_t count() const override { return static_cast<std::int64_t>(paths_.size()); }
-  bool is_uint8() const override { return true; }
-  const std::vector<std::int64_t>& labels() const override { return labels_; }
-  void rewind() override { next_ = 0; }
-
-  std::int64_t read(std::span<float> out) override {
-    const auto dim = static_cast<std::size_t>(shape_.dim());
-    if (out.empty() || out.size() % dim != 0) {
-      throw InvalidArgument(fmt::format("[ImageStream::read] expected room for a multiple of {} values, got {}", dim, out.size()));
-    }
-    std::int64_t done = 0;
-    for (; !out.empty() && next_ < paths_.size(); ++done, ++next_, out = out.subspan(dim)) {
-      const ImageBytes image = read_png(paths_[next_]);
-      require_shape(paths_[next_], image.shape);  // the file may have changed since it was opened
-      to_data_units(image.chw, out.first(dim));
-    }
-    return done;
-  }
-
- private:
-  void require_shape(const std::string& path, const ImageShape& shape) const {
-    if (shape == shape_) return;
-    throw DataError(path, fmt::format("expected shape {} as of {}, got {}", to_string(shape_), paths_.front(), to_string(shape)));
-  }
-
-  std::vector<std::string> paths_;
-  ImageShape shape_;
-  std::vector<std::int64_t> labels_;
-  std::size_t next_ = 0;
-};
 
 }  // namespace
 
-std::unique_ptr<ImageStream> open_image_folder(const std::string& folder) { return std::make_unique<ImageFolderStream>(folder); }
+std::unique_ptr<ImageStream> open_image_folder(const std::string& folder, PixelsAs as) {
+  Pictures pictures;
+  pictures.names = list_pictures(folder);
+  pictures.open = [folder, names = pictures.names](std::size_t i) { return open_file_source((fs::path(folder) / names[i]).string()); };
+  const fs::path json = fs::path(folder) / kDatasetJson;
+  if (std::error_code ignored; fs::exists(json, ignored)) pictures.dataset_json = open_file_source(json.string());
+  return stream_pictures(std::move(pictures), as);
+}
+
+std::unique_ptr<ImageStream> open_image_zip(const std::string& path, PixelsAs as) {
+  const ZipArchive archive(path);
+  const auto& all = archive.names();
+  std::vector<std::size_t> entries;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (is_picture_name(all[i])) entries.push_back(i);
+  }
+  if (entries.empty()) throw DataError(path, "holds no PNG or JPEG files");
+  std::ranges::sort(entries, {}, [&](std::size_t i) { return all[i]; });
+
+  Pictures pictures;
+  for (const std::size_t i : entries) pictures.names.push_back(all[i]);
+  pictures.open = [archive, entries](std::size_t i) { return archive.open(entries[i]); };
+  if (const auto at = std::ranges::find(all, kDatasetJson); at != all.end()) {
+    pictures.dataset_json = archive.open(static_cast<std::size_t>(at - all.begin()));
+  }
+  return stream_pictures(std::move(pictures), as);
+}
 
 }  // namespace headstart

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "headstart/error.h"
+#include "zip_archive.h"
 
 namespace headstart {
 
@@ -16,81 +17,9 @@ namespace {
 
 constexpr std::string_view kSuffix = ".npy";
 
-// Closing without commit: what was read needs none, and what failed to be written must leave nothing.
+// Closing without commit: what failed to be written must leave nothing.
 struct Discard {
   void operator()(zip_t* archive) const { zip_discard(archive); }
-};
-using Archive = std::unique_ptr<zip_t, Discard>;
-
-struct CloseMember {
-  void operator()(zip_file_t* member) const { zip_fclose(member); }
-};
-using Member = std::unique_ptr<zip_file_t, CloseMember>;
-
-std::string message_of(int code) {
-  zip_error_t error;
-  zip_error_init_with_code(&error, code);
-  std::string text = zip_error_strerror(&error);
-  zip_error_fini(&error);
-  return text;
-}
-
-Archive open_archive(const std::string& path) {
-  if (require_regular_file(path) == 0) throw DataError(path, "is empty");
-  int code = ZIP_ER_OK;
-  Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &code));
-  if (!archive) throw DataError(path, fmt::format("is not a complete zip file: {}", message_of(code)));
-  return archive;
-}
-
-class ZipMemberSource final : public ByteSource {
- public:
-  ZipMemberSource(const std::string& path, const std::string& member)
-      : ByteSource(fmt::format("{}[{}]", path, member)), archive_(open_archive(path)) {
-    zip_stat_t stat;
-    zip_stat_init(&stat);
-    index_ = zip_name_locate(archive_.get(), member.c_str(), 0);
-    if (index_ < 0 || zip_stat_index(archive_.get(), static_cast<zip_uint64_t>(index_), 0, &stat) != 0) {
-      throw DataError(path, fmt::format("has no member {}", member));
-    }
-    if (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE) {
-      throw DataError(name(), fmt::format("expected a stored or deflated member, got compression method {}", stat.comp_method));
-    }
-    size_ = static_cast<std::int64_t>(stat.size);
-    if (size_ < 0 || size_ > max_inflated(static_cast<std::int64_t>(stat.comp_size))) throw DataError(name(), "corrupt zip entry");
-    rewind();
-  }
-
-  std::size_t read(std::span<std::byte> out) override {
-    std::size_t done = 0;
-    while (done < out.size()) {
-      const zip_int64_t got = zip_fread(member_.get(), out.data() + done, out.size() - done);
-      if (got < 0) {
-        throw DataError(name(), fmt::format("corrupt zip member: {}", zip_error_strerror(zip_file_get_error(member_.get()))), position_);
-      }
-      if (got == 0) break;
-      done += static_cast<std::size_t>(got);
-      position_ += got;
-    }
-    return done;
-  }
-
-  void rewind() override {
-    // Deflate runs forwards only, so the member is opened anew.
-    member_.reset(zip_fopen_index(archive_.get(), static_cast<zip_uint64_t>(index_), 0));
-    if (!member_) throw DataError(name(), fmt::format("cannot be read: {}", zip_strerror(archive_.get())));
-    position_ = 0;
-  }
-
-  std::optional<std::int64_t> size() const override { return size_; }
-  std::int64_t max_size() const override { return size_; }
-
- private:
-  Archive archive_;
-  Member member_;  // after the archive, which must outlive it
-  zip_int64_t index_ = -1;
-  std::int64_t size_ = 0;
-  std::int64_t position_ = 0;
 };
 
 std::string choose_key(const std::string& path, const std::vector<std::string>& names, std::span<const std::string> wanted) {
@@ -121,13 +50,9 @@ std::vector<std::int64_t> read_labels(const std::string& path) {
 }  // namespace
 
 std::vector<std::string> npz_names(const std::string& path) {
-  const Archive archive = open_archive(path);
+  const ZipArchive archive(path);
   std::vector<std::string> names;
-  const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
-  for (zip_int64_t i = 0; i < count; ++i) {
-    const char* const text = zip_get_name(archive.get(), static_cast<zip_uint64_t>(i), 0);
-    if (text == nullptr) throw DataError(path, fmt::format("corrupt zip entry: {}", zip_strerror(archive.get())));
-    const std::string name(text);
+  for (const std::string& name : archive.names()) {
     if (name.ends_with(kSuffix)) names.push_back(name.substr(0, name.size() - kSuffix.size()));
   }
   return names;
@@ -155,8 +80,8 @@ void write_npz(const std::string& path, std::span<const NamedArray> arrays) {
   // libzip writes to a temporary name beside `path` and renames it in zip_close.
   std::deque<std::string> headers;  // must outlive zip_close; a deque does not move its elements
   int code = ZIP_ER_OK;
-  Archive archive(zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code));
-  if (!archive) throw_write_error(path, message_of(code));
+  std::unique_ptr<zip_t, Discard> archive(zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code));
+  if (!archive) throw_write_error(path, zip_message(code));
   for (const auto& [name, array] : arrays) {
     const std::string& header = headers.emplace_back(encode_npy_header(array.dtype, array.shape));
     // Header and values as two fragments, so that the values are not copied.
@@ -194,7 +119,10 @@ std::unique_ptr<ImageStream> open_npz(const std::string& path) {
 }
 
 std::unique_ptr<ByteSource> open_zip_member(const std::string& path, const std::string& member) {
-  return std::make_unique<ZipMemberSource>(path, member);
+  const ZipArchive archive(path);
+  const auto at = std::ranges::find(archive.names(), member);
+  if (at == archive.names().end()) throw DataError(path, fmt::format("has no member {}", member));
+  return archive.open(static_cast<std::size_t>(at - archive.names().begin()));
 }
 
 }  // namespace headstart

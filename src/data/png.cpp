@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <csetjmp>
 #include <cstring>
-#include <fstream>
 
 #include "headstart/data/atomic_file.h"
 #include "headstart/data/byte_source.h"
@@ -91,9 +89,11 @@ void append_bytes(png_structp png, png_bytep bytes, std::size_t count) {
   if (!fits) png_error(png, "out of memory");
 }
 
+// Channels of the picture that comes of it.
 std::int64_t require_channels(const std::string& name, int bit_depth, int color_type, bool has_transparency) {
   const auto refuse = [&](const char* what) {
-    throw DataError(name, fmt::format("expected an 8-bit grey or RGB PNG, got {}, which is converted only on request", what));
+    throw DataError(
+        name, fmt::format("expected an 8-bit grey or RGB PNG, got {}, which is converted only on request (--as grey or --as rgb)", what));
   };
   if (color_type == PNG_COLOR_TYPE_PALETTE) refuse("a palette");
   if (bit_depth == 16) refuse("16 bits a channel");
@@ -110,16 +110,6 @@ void require_png_start(const std::string& name, std::span<const std::byte> bytes
     throw DataError(name, "is not a PNG file");
   }
   if (bytes.size() < kSignature) throw DataError(name, "cannot be decoded as PNG: truncated");
-}
-
-std::vector<std::uint8_t> to_chw(const ImageShape& shape, std::span<const std::uint8_t> hwc) {
-  const auto channels = static_cast<std::size_t>(shape.channels);
-  const std::size_t area = hwc.size() / channels;
-  std::vector<std::uint8_t> chw(hwc.size());
-  for (std::size_t i = 0; i < area; ++i) {
-    for (std::size_t c = 0; c < channels; ++c) chw[c * area + i] = hwc[i * channels + c];
-  }
-  return chw;
 }
 
 std::vector<std::uint8_t> to_hwc(const ImageShape& shape, std::span<const std::uint8_t> chw) {
@@ -141,9 +131,9 @@ std::vector<png_bytep> rows_of(std::vector<std::uint8_t>& pixels, std::int64_t h
 
 }  // namespace
 
-ImageBytes read_png(const std::string& path) { return decode_png(path, read_file(path)); }
+ImageBytes read_png(const std::string& path, PixelsAs as) { return decode_png(path, read_file(path), as); }
 
-ImageBytes decode_png(const std::string& name, std::span<const std::byte> png) {
+ImageBytes decode_png(const std::string& name, std::span<const std::byte> png, PixelsAs as) {
   require_png_start(name, png);
   Reader reader;
   std::span<const std::byte> left = png;
@@ -156,39 +146,44 @@ ImageBytes decode_png(const std::string& name, std::span<const std::byte> png) {
 
   require(guarded(reader.png, [&] { png_read_info(reader.png, reader.info); }));
   const bool has_transparency = png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0;
-  const std::int64_t channels =
-      require_channels(name, png_get_bit_depth(reader.png, reader.info), png_get_color_type(reader.png, reader.info), has_transparency);
-  const ImageShape shape{
-      .channels = channels, .height = png_get_image_height(reader.png, reader.info), .width = png_get_image_width(reader.png, reader.info)};
-  // A header can claim any size; deflate bounds what the file can hold, before anything is allocated.
-  if (shape.dim() > max_inflated(static_cast<std::int64_t>(png.size()))) {
-    throw DataError(name, fmt::format("cannot be decoded as PNG: truncated, expected shape {}", to_string(shape)));
+  if (as == PixelsAs::stored) {
+    require_channels(name, png_get_bit_depth(reader.png, reader.info), png_get_color_type(reader.png, reader.info), has_transparency);
   }
-  std::vector<std::uint8_t> hwc(static_cast<std::size_t>(shape.dim()));
-  std::vector<png_bytep> rows = rows_of(hwc, shape.height);
+  const std::int64_t height = png_get_image_height(reader.png, reader.info);
+  const std::int64_t width = png_get_image_width(reader.png, reader.info);
+  // A header can claim any size; deflate bounds what the file can hold, before anything is allocated.
+  const auto stride = static_cast<std::int64_t>(png_get_rowbytes(reader.png, reader.info));
+  if (stride * height > max_inflated(static_cast<std::int64_t>(png.size()))) {
+    throw DataError(name, fmt::format("cannot be decoded as PNG: truncated, expected {} x {} pixels", width, height));
+  }
   require(guarded(reader.png, [&] {
+    if (as != PixelsAs::stored) {
+      png_set_expand(reader.png);  // palettes, few bits and transparent colours to 8-bit channels
+      png_set_scale_16(reader.png);
+    }
     png_set_interlace_handling(reader.png);
     png_read_update_info(reader.png, reader.info);
+  }));
+  const ImageShape stored{.channels = png_get_channels(reader.png, reader.info), .height = height, .width = width};
+  std::vector<std::uint8_t> hwc(static_cast<std::size_t>(stored.dim()));
+  std::vector<png_bytep> rows = rows_of(hwc, height);
+  require(guarded(reader.png, [&] {
     png_read_image(reader.png, rows.data());
     png_read_end(reader.png, nullptr);
   }));
-  return {.shape = shape, .chw = channels == 1 ? std::move(hwc) : to_chw(shape, hwc)};
+  if (stored.channels == 1 && as != PixelsAs::rgb) return {.shape = stored, .chw = std::move(hwc)};
+  return image_from_hwc(stored, hwc, as);
 }
 
-ImageShape read_png_shape(const std::string& path) {
-  require_regular_file(path);
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw DataError(path, fmt::format("cannot be opened: {}", std::strerror(errno)));
+ImageShape png_shape(const std::string& name, std::span<const std::byte> start, PixelsAs as) {
+  require_png_start(name, start);
   // Signature (8), chunk length (4), "IHDR" (4), width (4), height (4), bit depth, colour type.
-  std::array<std::uint8_t, 26> start{};
-  file.read(reinterpret_cast<char*>(start.data()), start.size());
-  const auto got = static_cast<std::size_t>(file.gcount());
-  require_png_start(path, std::as_bytes(std::span(start).first(got)));
-  if (got < start.size()) throw DataError(path, "cannot be decoded as PNG: truncated", static_cast<std::int64_t>(got));
-  if (std::memcmp(start.data() + 12, "IHDR", 4) != 0) throw DataError(path, "cannot be decoded as PNG: no header", 12);
-  return {.channels = require_channels(path, start[24], start[25], false),
-          .height = png_get_uint_32(start.data() + 20),
-          .width = png_get_uint_32(start.data() + 16)};
+  constexpr std::size_t kHeader = 26;
+  if (start.size() < kHeader) throw DataError(name, "cannot be decoded as PNG: truncated", static_cast<std::int64_t>(start.size()));
+  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(start.data());
+  if (std::memcmp(bytes + 12, "IHDR", 4) != 0) throw DataError(name, "cannot be decoded as PNG: no header", 12);
+  const std::int64_t channels = as == PixelsAs::stored ? require_channels(name, bytes[24], bytes[25], false) : channels_as(as, 1);
+  return {.channels = channels, .height = png_get_uint_32(bytes + 20), .width = png_get_uint_32(bytes + 16)};
 }
 
 std::vector<std::uint8_t> encode_png(const ImageShape& shape, std::span<const std::uint8_t> chw) {

@@ -31,12 +31,9 @@ class RawImageStream final : public ImageStream {
   const std::vector<std::int64_t>& labels() const override { return labels_; }
 
   std::int64_t read(std::span<float> out) override {
+    require_room(out);
     const std::int64_t dim = images_.shape.dim();
-    const auto room = static_cast<std::int64_t>(out.size());
-    if (room == 0 || room % dim != 0) {
-      throw InvalidArgument(fmt::format("[ImageStream::read] expected room for a multiple of {} values, got {}", dim, room));
-    }
-    const std::int64_t wanted = std::min(room / dim, images_.count - next_);
+    const std::int64_t wanted = std::min(static_cast<std::int64_t>(out.size()) / dim, images_.count - next_);
     for (std::int64_t done = 0; done < wanted;) {
       const std::int64_t block = std::min(wanted - done, static_cast<std::int64_t>(buffer_.size()) / image_bytes_);
       const auto bytes = std::span(buffer_).first(static_cast<std::size_t>(block * image_bytes_));

@@ -22,10 +22,15 @@ Tensor IsotropicDenoiser::evaluate(const Tensor& x, const Tensor& sigma) const {
   return mean + variance_ / (variance_ + sigma.square()) * (x - mean);
 }
 
-GaussianDenoiser::GaussianDenoiser(GaussianStats stats) : stats_(std::move(stats)), stats32_(stats_.to(torch::kFloat32)) {}
+GaussianDenoiser::GaussianDenoiser(GaussianStats stats) : stats_(std::move(stats)) {}
+
+const GaussianStats& GaussianDenoiser::single() const {
+  std::call_once(single_->made, [this] { single_->stats = stats_.to(torch::kFloat32); });
+  return single_->stats;
+}
 
 Tensor GaussianDenoiser::evaluate(const Tensor& x, const Tensor& sigma) const {
-  const GaussianStats s = (x.scalar_type() == torch::kFloat32 ? stats32_ : stats_).to(x.options());
+  const GaussianStats s = (x.scalar_type() == torch::kFloat32 ? single() : stats_).to(x.options());
   const Tensor variance = sigma.square();
   const auto shrink = [&](const auto& lambda) { return lambda / (lambda + variance); };
   return s.mean + apply_spectral(s, x - s.mean, shrink(s.eigenvalues), shrink(s.tail));

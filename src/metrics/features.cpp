@@ -1,11 +1,15 @@
 #include "headstart/metrics/features.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <vector>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/script.h>
 
-#include "headstart/core/parallel.h"
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
 #include "headstart/data/sha256.h"
+#include "headstart/denoise/micro_batch.h"
 #include "headstart/error.h"
 #include "headstart/nets/unet_file.h"
 
@@ -21,34 +25,121 @@ class Pixels : public FeatureSpace {
   Tensor extract(const Tensor& images) const override { return images.flatten(1); }
 };
 
-class ClassifierFeatures : public FeatureSpace {
+/// A network from a file, applied in micro-batches.
+class NetworkFeatures : public FeatureSpace {
  public:
-  ClassifierFeatures(const std::string& path, Classifier network)
-      : name_(std::filesystem::path(path).stem().string()), sha256_(sha256_file(path)), network_(std::move(network)) {}
+  explicit NetworkFeatures(const std::string& path)
+      : path_(path), name_(std::filesystem::path(path).stem().string()), sha256_(sha256_file(path)) {}
   std::string name() const override { return name_; }
   std::string sha256() const override { return sha256_; }
 
-  Tensor extract(const Tensor& images) const override {
-    constexpr std::int64_t kRows = 64;
-    const std::int64_t pieces = (images.size(0) + kRows - 1) / kRows;
-    std::vector<Tensor> results(static_cast<std::size_t>(pieces));
-    parallel_shards(pieces, [&](std::int64_t i) {
-      const torch::NoGradGuard no_grad;
-      const Tensor piece = images.narrow(0, i * kRows, std::min(kRows, images.size(0) - i * kRows));
-      results[static_cast<std::size_t>(i)] = const_cast<ClassifierImpl&>(*network_).features(piece);
+ protected:
+  const std::string& path() const { return path_; }
+
+  static Tensor in_pieces(const Tensor& images, const std::function<Tensor(const Tensor&)>& network) {
+    const auto shape = images.sizes();
+    const Tensor no_levels = torch::zeros({images.size(0), 1});
+    return in_micro_batches(images.flatten(1), no_levels, [&](const Tensor& rows, const Tensor&) {
+      return network(rows.view({-1, shape[1], shape[2], shape[3]}));
     });
-    return torch::cat(results);
   }
 
  private:
-  std::string name_, sha256_;
+  std::string path_, name_, sha256_;
+};
+
+class ClassifierFeatures : public NetworkFeatures {
+ public:
+  ClassifierFeatures(const std::string& path, Classifier network) : NetworkFeatures(path), network_(std::move(network)) {}
+
+  Tensor extract(const Tensor& images) const override {
+    return in_pieces(images, [&](const Tensor& piece) { return const_cast<ClassifierImpl&>(*network_).features(piece); });
+  }
+
+ private:
   Classifier network_;
 };
+
+/// libtorch's messages run over many lines; the last one says what is wrong.
+std::string last_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.find_last_of('\n') + 1);
+}
+
+class ScriptFeatures : public NetworkFeatures {
+ public:
+  explicit ScriptFeatures(const std::string& path) : NetworkFeatures(path) {
+    try {
+      module_ = torch::jit::load(path);
+    } catch (const c10::Error& e) {
+      throw DataError(path, "expected a TorchScript file: " + last_line(e.what_without_backtrace()));
+    } catch (const std::exception& e) {  // code that does not parse
+      throw DataError(path, "expected a TorchScript file: " + last_line(e.what()));
+    }
+    module_.eval();
+    const auto forward = module_.find_method("forward");
+    if (!forward) throw DataError(path, "expected a network with a method forward");
+    has_return_features_ = forward->function().getSchema().argumentIndexWithName("return_features").has_value();
+  }
+
+  Tensor extract(const Tensor& images) const override {
+    return in_pieces(to_pixels(images), [&](const Tensor& piece) {
+      return call(piece.size(1) == 1 ? piece.repeat({1, 3, 1, 1}) : piece);  // grey as EDM's fid.py shows it
+    });
+  }
+
+ private:
+  /// Rounding what never was a pixel would hide that the samples were not written as pictures are.
+  Tensor to_pixels(const Tensor& images) const {
+    const Tensor pixels = (images * 127.5F + 128).clamp(0, 255).to(torch::kUInt8);
+    const Tensor error = (pixels.to(torch::kFloat32) / 127.5F - 1 - images).abs();
+    constexpr double kSlack = 1e-5;  // other ways to write p / 127.5 - 1 in float32
+    if (error.max().item<double>() > kSlack)
+      throw InvalidArgument(fmt::format("{}: expected 8-bit images, which it is fed raw, got values that are no p / 127.5 - 1, such as {}",
+                                        path(), images.flatten()[error.argmax()].item<double>()));
+    return pixels;
+  }
+
+  Tensor call(const Tensor& pixels) const {
+    // The profiling executor would run its first calls on other code than the later ones, and features would depend on that.
+    const torch::jit::GraphOptimizerEnabledGuard plain(false);
+    const auto fail = [&](const std::string& why) {
+      throw DataError(path(), fmt::format("the network failed on uint8 [{}]: {}", fmt::join(pixels.sizes(), ", "), last_line(why)));
+    };
+    torch::jit::IValue out;
+    try {
+      torch::jit::Kwargs options;
+      if (has_return_features_) options["return_features"] = true;
+      out = module_.forward({pixels}, options);
+    } catch (const c10::Error& e) {
+      fail(e.what_without_backtrace());
+    } catch (const std::exception& e) {  // what a script raises or asserts is no c10::Error
+      fail(e.what());
+    }
+    const auto rows = pixels.size(0);
+    if (!out.isTensor()) throw DataError(path(), fmt::format("expected features [{}, F], got a {}", rows, out.tagKind()));
+    const Tensor features = out.toTensor();
+    if (features.dim() != 2 || features.size(0) != rows || features.size(1) < 1 || !features.is_floating_point())
+      throw DataError(path(), fmt::format("expected features [{}, F] of floats, got {} [{}]", rows, c10::toString(features.scalar_type()),
+                                          fmt::join(features.sizes(), ", ")));
+    return features;
+  }
+
+  mutable torch::jit::Module module_;
+  bool has_return_features_ = false;
+};
+
+bool is_zip(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  char magic[2] = {};
+  return std::filesystem::is_regular_file(path) && file.read(magic, 2) && magic[0] == 'P' && magic[1] == 'K';
+}
 
 }  // namespace
 
 std::unique_ptr<FeatureSpace> open_features(const std::string& features, const ImageShape& shape) {
   if (features == "pixels") return std::make_unique<Pixels>();
+  if (is_zip(features)) return std::make_unique<ScriptFeatures>(features);  // TorchScript is a zip archive
   Classifier network = load_classifier(features);
   if (network->config().shape != shape)
     throw InvalidArgument("--features: " + features + " expects images of shape " + to_string(network->config().shape) + ", got " +

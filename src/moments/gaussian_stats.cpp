@@ -1,5 +1,6 @@
 #include "headstart/moments/gaussian_stats.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include "headstart/core/tensor_file.h"
 #include "headstart/data/safetensors.h"
 #include "headstart/error.h"
+#include "tall.h"
 
 namespace headstart {
 
@@ -35,9 +37,8 @@ GaussianStats gaussian_from_moments(const Tensor& mean, const Tensor& covariance
   if (!(cut.energy >= 0 && cut.energy <= 1))
     throw InvalidArgument(fmt::format("[fit_gaussian] expected energy in (0, 1], got {}", cut.energy));
   if (!covariance.isfinite().all().item<bool>()) throw NumericalError("[fit_gaussian] expected a finite covariance");
-  auto [ascending, vectors] = torch::linalg_eigh(covariance);
+  const auto [ascending, vectors] = torch::linalg_eigh(covariance);
   Tensor values = ascending.flip(0).contiguous();
-  vectors = vectors.flip(1);
 
   // A covariance is positive; what eigh finds below zero is rounding of the largest eigenvalue, or an error worth stopping for.
   const double largest = values[0].item<double>(), smallest = values[dim - 1].item<double>();
@@ -45,8 +46,6 @@ GaussianStats gaussian_from_moments(const Tensor& mean, const Tensor& covariance
     throw NumericalError(
         fmt::format("[fit_gaussian] expected a positive covariance, got an eigenvalue {:.3g} (largest {:.3g})", smallest, largest));
   values.clamp_min_(0);
-  const Tensor strongest = vectors.abs().argmax(0, true);
-  vectors = vectors * vectors.gather(0, strongest).sign();
 
   std::int64_t rank = cut.rank == 0 ? dim : cut.rank;
   const double trace = values.sum().item<double>();
@@ -56,7 +55,8 @@ GaussianStats gaussian_from_moments(const Tensor& mean, const Tensor& covariance
   }
   GaussianStats stats;
   stats.mean = mean.clone();
-  stats.basis = vectors.narrow(1, 0, rank).contiguous();
+  stats.basis = vectors.narrow(1, dim - rank, rank).flip(1).contiguous();
+  settle_signs(stats.basis);
   stats.eigenvalues = values.narrow(0, 0, rank).contiguous();
   if (cut.mean_tail && rank < dim) stats.tail = values.narrow(0, rank, dim - rank).mean().item<double>();
   stats.shape = {1, 1, dim};
@@ -78,6 +78,17 @@ void save_stats(const std::string& path, const GaussianStats& stats) {
                  {"data_sha256", stats.data_sha256}});
 }
 
+namespace {
+
+/// The largest component of (U^T U - I) c for a few random c: nothing is formed that is larger than the basis, and a column that is not of
+/// length 1, or not orthogonal to the others, shows. NaN where a value is not finite.
+double orthonormality_error(const Tensor& basis) {
+  const Tensor c = torch::randn({basis.size(1), 4}, at::detail::createCPUGenerator(1), torch::kFloat64);
+  return (basis.t().mm(basis.mm(c)) - c).abs().max().item<double>();
+}
+
+}  // namespace
+
 GaussianStats load_stats(const std::string& path) {
   const SafetensorsFile file(path);
   const auto refuse = [&](const std::string& what) { throw DataError(path, what); };
@@ -89,7 +100,7 @@ GaussianStats load_stats(const std::string& path) {
   const auto read = [&](const std::string& name, std::int64_t dimensions) {
     const Tensor tensor = to_tensor(file.get(name)).to(torch::kFloat64);
     if (tensor.dim() != dimensions) refuse(fmt::format("expected {} to have {} dimensions, got {}", name, dimensions, tensor.dim()));
-    if (!tensor.isfinite().all().item<bool>()) refuse(fmt::format("expected finite values in {}", name));
+    if (!std::isfinite(tensor.sum().item<double>())) refuse(fmt::format("expected finite values in {}", name));
     return tensor;
   };
   stats.mean = read("mean", 1);
@@ -102,7 +113,7 @@ GaussianStats load_stats(const std::string& path) {
   if (stats.rank() == 0) refuse("expected at least one eigenvalue");
   if ((stats.eigenvalues < 0).any().item<bool>() || (stats.eigenvalues.diff() > 0).any().item<bool>() || stats.tail < 0)
     refuse("expected eigenvalues descending and not negative, and a tail not negative");
-  if (((stats.basis.square().sum(0) - 1).abs() > 1e-6).any().item<bool>()) refuse("expected basis columns of length 1");
+  if (!(orthonormality_error(stats.basis) < 1e-5)) refuse("expected basis columns of length 1 that are orthogonal to each other");
   try {
     stats.shape = parse_image_shape(file.metadata("shape"));
     stats.count = std::stoll(file.metadata("count"));

@@ -55,7 +55,7 @@ Tensor ClassifierImpl::features(const Tensor& x) {
   for (std::size_t i = 0; i < convolutions_->size(); ++i) {
     if (i == 2 || i == 4) h = torch::max_pool2d(h, 2);
     const auto& norm = *norms_[i]->as<torch::nn::GroupNorm>();
-    h = norm_silu(convolutions_[i]->as<torch::nn::Conv2d>()->forward(h), config_.groups, norm.weight, norm.bias);
+    h = norm_silu(convolutions_[i]->as<torch::nn::Conv2d>()->forward(h), {config_.groups, norm.weight, norm.bias});
   }
   return feature_layer_(h.mean({2, 3}));
 }

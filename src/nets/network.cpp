@@ -16,7 +16,14 @@ namespace headstart {
 
 using torch::Tensor;
 
+void Network::require_no_classes() const {
+  if (info_.classes > 0)
+    throw InvalidArgument(
+        fmt::format("{}: expected a network without classes, got one with {}: a class cannot be asked for yet", info_.path, info_.classes));
+}
+
 Tensor Network::evaluate(const Tensor& x, const Tensor& sigma) const {
+  require_no_classes();
   const auto& shape = info_.shape;
   constexpr double kSlack = 1e-6;  // the ends went through text and float32
   const double least = sigma.min().item<double>(), most = sigma.max().item<double>();

@@ -88,6 +88,16 @@ Tensor ShuffledOrder::indices(std::int64_t first, std::int64_t count) const {
   return torch::cat(pieces);
 }
 
+std::vector<std::int64_t> logarithmic_marks(std::int64_t images, std::int64_t count) {
+  std::vector<std::int64_t> marks;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double power = count == 1 ? 1.0 : static_cast<double>(i) / static_cast<double>(count - 1);
+    const auto mark = std::llround(static_cast<double>(images) * std::exp2(7 * (power - 1)));
+    if (mark > 0 && (marks.empty() || mark > marks.back())) marks.push_back(mark);
+  }
+  return marks;
+}
+
 TrainResult train(torch::nn::Module& module, const ShardLoss& loss, const TrainOptions& options, const std::string& identity) {
   if (options.images < 1 || options.batch < 1 || options.shard < 1)
     throw InvalidArgument("[train] expected positive images, batch and shard");
@@ -138,6 +148,12 @@ TrainResult train(torch::nn::Module& module, const ShardLoss& loss, const TrainO
                                    .loss = running,
                                    .images_per_second = rate,
                                    .seconds_left = static_cast<double>(options.images - result.images) / rate});
+    const auto passed = [&](std::int64_t mark) { return mark > result.images - batch && mark <= result.images; };
+    if (options.on_keep && std::any_of(options.keep.begin(), options.keep.end(), passed)) {
+      session.adam.swap_ema();
+      options.on_keep(result.images);
+      session.adam.swap_ema();
+    }
     const bool last = !go_on || result.images == options.images;
     if (!options.checkpoint.empty() && (last || result.images - last_saved >= options.checkpoint_images)) {
       save(session, options.checkpoint, identity);
@@ -150,7 +166,7 @@ TrainResult train(torch::nn::Module& module, const ShardLoss& loss, const TrainO
   return result;
 }
 
-ShardLoss edm_loss(UNet network, Tensor images, double sigma_data, const NoiseDistribution& noise, std::int64_t seed) {
+ShardLoss edm_loss(SongUNet network, Tensor images, double sigma_data, const NoiseDistribution& noise, std::int64_t seed) {
   return [=](std::int64_t first, std::int64_t count) mutable {
     const ShuffledOrder order(images.size(0), seed);
     const Tensor x0 = images.index_select(0, order.indices(first, count));

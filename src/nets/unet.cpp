@@ -23,7 +23,7 @@ torch::nn::GroupNorm group_norm(std::int64_t channels, std::int64_t groups) {
 
 /// Norm, scale-shift and SiLU fused; the module only holds the parameters.
 Tensor norm_silu_of(const torch::nn::GroupNorm& norm, const Tensor& x, const Tensor& scale = {}, const Tensor& shift = {}) {
-  return norm_silu(x, norm->options.num_groups(), norm->weight, norm->bias, scale, shift);
+  return norm_silu(x, {norm->options.num_groups(), norm->weight, norm->bias}, scale, shift);
 }
 
 template <class Layer>
@@ -144,7 +144,7 @@ UNetImpl::UNetImpl(const UNetConfig& config) : config_(config) {
   const auto block = [&](std::int64_t in, std::int64_t out) { return std::make_shared<ResidualBlock>(in, out, embedding, config.groups); };
 
   // c_noise = ln(sigma)/4 spans about [-1.6, 1.1]; angular frequencies 1 .. 30 resolve it to ~0.05 and vary smoothly at the slow end.
-  frequencies_ = register_buffer("frequencies", torch::exp(torch::linspace(0.0, std::log(30.0), config.channels / 2 + 1)));
+  frequencies_ = torch::exp(torch::linspace(0.0, std::log(30.0), config.channels / 2 + 1));
   embed0_ = register_module("embed0", torch::nn::Linear(2 * frequencies_.numel(), embedding));
   embed1_ = register_module("embed1", torch::nn::Linear(embedding, embedding));
   const std::int64_t patch_channels = config.shape.channels * config.patch * config.patch;
@@ -203,12 +203,6 @@ Tensor UNetImpl::forward(const Tensor& x, const Tensor& c_noise) {
     h = stage.forward(h, embedding);
   }
   return torch::pixel_shuffle(output_(norm_silu_of(output_norm_, h)), config_.patch);
-}
-
-std::int64_t count_parameters(const torch::nn::Module& module) {
-  std::int64_t total = 0;
-  for (const auto& parameter : module.parameters()) total += parameter.numel();
-  return total;
 }
 
 }  // namespace headstart

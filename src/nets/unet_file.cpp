@@ -18,24 +18,32 @@ using torch::Tensor;
 
 using Metadata = std::map<std::string, std::string>;
 
-void save_module(const std::string& path, const torch::nn::Module& module, Metadata metadata, const Metadata& training) {
+/// Parameters, and the buffers that are drawn at random (frequencies).
+NamedTensors tensors_of(const torch::nn::Module& module) {
   NamedTensors tensors;
   for (const auto& item : module.named_parameters()) tensors.emplace_back(item.key(), item.value());
+  for (const auto& item : module.named_buffers()) tensors.emplace_back(item.key(), item.value());
+  return tensors;
+}
+
+void save_module(const std::string& path, const torch::nn::Module& module, Metadata metadata, const Metadata& training) {
   metadata.emplace("format", "headstart-network");
   metadata.emplace("version", "1");
   for (const auto& [key, value] : training) metadata.emplace("train_" + key, value);
-  write_tensors(path, tensors, metadata);
+  write_tensors(path, tensors_of(module), metadata);
 }
 
 void load_module(const SafetensorsFile& file, torch::nn::Module& module) {
   const torch::NoGradGuard no_grad;
-  for (auto& item : module.named_parameters()) {
-    const Tensor stored = to_tensor(file.get(item.key()));
-    if (stored.sizes() != item.value().sizes())
-      throw DataError(file.path(), fmt::format("expected {} of shape {}, got {}", item.key(), shape_to_string(item.value().sizes().vec()),
+  for (auto& [name, tensor] : tensors_of(module)) {
+    // EDM keeps its network as the member `model` of the preconditioned one.
+    const Tensor stored =
+        to_tensor(file.get(!file.contains(name) && file.contains("model." + name) ? "model." + name : name)).to(tensor.scalar_type());
+    if (stored.sizes() != tensor.sizes())
+      throw DataError(file.path(), fmt::format("expected {} of shape {}, got {}", name, shape_to_string(tensor.sizes().vec()),
                                                shape_to_string(stored.sizes().vec())));
-    if (!stored.isfinite().all().item<bool>()) throw DataError(file.path(), "expected finite values in " + item.key());
-    item.value().copy_(stored);
+    if (!stored.isfinite().all().item<bool>()) throw DataError(file.path(), "expected finite values in " + name);
+    tensor.copy_(stored);
   }
   module.eval();
 }
@@ -60,28 +68,32 @@ Module module_of(const SafetensorsFile& file) {
 }
 
 /// D(x; sigma) = c_skip x + c_out F(c_in x; c_noise), arXiv 2206.00364, eq. 7.
+template <class Net>
 class UNetDenoiser : public Network {
  public:
-  UNetDenoiser(NetworkInfo info, UNet network, double sigma_data, torch::Device device)
+  UNetDenoiser(NetworkInfo info, Net network, double sigma_data, torch::Device device)
       : Network(std::move(info)), network_(std::move(network)), sigma_data_(sigma_data), device_(device) {}
 
  protected:
   Tensor denoise_images(const Tensor& x, const Tensor& sigma) const override {
     const auto c = edm_preconditioning(sigma, sigma_data_);
     // forward is not const in libtorch, but changes nothing in evaluation mode.
-    return c.c_skip * x + c.c_out * const_cast<UNetImpl&>(*network_).forward(c.c_in * x, c.c_noise.flatten());
+    return c.c_skip * x + c.c_out * const_cast<typename Net::ContainedType&>(*network_).forward(c.c_in * x, c.c_noise.flatten());
   }
   torch::Device device() const override { return device_; }
 
  private:
-  UNet network_;
+  Net network_;
   double sigma_data_;
   torch::Device device_;
 };
 
 }  // namespace
 
-void save_unet(const std::string& path, UNet network, const UNetFileInfo& info) {
+namespace {
+
+template <class Net>
+void save_network(const std::string& path, Net network, const UNetFileInfo& info) {
   save_module(path, *network,
               {{"arch", network->config().to_json()},
                {"prediction", "edm"},
@@ -92,10 +104,16 @@ void save_unet(const std::string& path, UNet network, const UNetFileInfo& info) 
               info.training);
 }
 
-std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device) {
-  const SafetensorsFile file(path);
-  if (!file.metadata().contains("arch")) throw DataError(path, "expected a network: a safetensors file with metadata arch");
-  auto network = module_of<UNet, UNetConfig>(file);
+}  // namespace
+
+void save_unet(const std::string& path, UNet network, const UNetFileInfo& info) { save_network(path, network, info); }
+void save_unet(const std::string& path, SongUNet network, const UNetFileInfo& info) { save_network(path, network, info); }
+
+namespace {
+
+template <class Net, class Config>
+std::shared_ptr<Network> load_as(const SafetensorsFile& file, const std::string& path, const std::string& device) {
+  auto network = module_of<Net, Config>(file);
   load_module(file, *network);
   const std::string& range = file.metadata("range");
   double low = 0, high = 0;
@@ -113,7 +131,16 @@ std::shared_ptr<Network> load_unet(const std::string& path, const std::string& d
                    .sha256 = sha256_file(path)};
   const torch::Device target = parse_device(device);
   network->to(target);
-  return std::make_shared<UNetDenoiser>(std::move(info), network, number(file, "sigma_data"), target);
+  return std::make_shared<UNetDenoiser<Net>>(std::move(info), network, number(file, "sigma_data"), target);
+}
+
+}  // namespace
+
+std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device) {
+  const SafetensorsFile file(path);
+  if (!file.metadata().contains("arch")) throw DataError(path, "expected a network: a safetensors file with metadata arch");
+  const bool song = file.metadata("arch").find("song_unet") != std::string::npos;
+  return song ? load_as<SongUNet, SongUNetConfig>(file, path, device) : load_as<UNet, UNetConfig>(file, path, device);
 }
 
 void save_classifier(const std::string& path, Classifier network, const Metadata& training) {

@@ -15,6 +15,7 @@
   ASSET(page_js, HEADSTART_PAGE_JS_FILE)
   ASSET(charts_js, HEADSTART_CHARTS_JS_FILE)
   ASSET(figures_js, HEADSTART_FIGURES_JS_FILE)
+  ASSET(sweep_js, HEADSTART_SWEEP_JS_FILE)
   ASSET(chart_js, HEADSTART_CHART_JS_FILE)
 
   .section .note.GNU-stack, "", %progbits

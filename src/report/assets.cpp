@@ -10,6 +10,7 @@ extern const char headstart_asset_page_css_begin[], headstart_asset_page_css_end
 extern const char headstart_asset_page_js_begin[], headstart_asset_page_js_end[];
 extern const char headstart_asset_charts_js_begin[], headstart_asset_charts_js_end[];
 extern const char headstart_asset_figures_js_begin[], headstart_asset_figures_js_end[];
+extern const char headstart_asset_sweep_js_begin[], headstart_asset_sweep_js_end[];
 extern const char headstart_asset_chart_js_begin[], headstart_asset_chart_js_end[];
 }
 // clang-format on
@@ -26,6 +27,7 @@ std::string_view page_css() { return between(headstart_asset_page_css_begin, hea
 std::string_view page_js() { return between(headstart_asset_page_js_begin, headstart_asset_page_js_end); }
 std::string_view charts_js() { return between(headstart_asset_charts_js_begin, headstart_asset_charts_js_end); }
 std::string_view figures_js() { return between(headstart_asset_figures_js_begin, headstart_asset_figures_js_end); }
+std::string_view sweep_js() { return between(headstart_asset_sweep_js_begin, headstart_asset_sweep_js_end); }
 std::string_view chart_js() { return between(headstart_asset_chart_js_begin, headstart_asset_chart_js_end); }
 
 }  // namespace headstart::assets

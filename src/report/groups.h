@@ -35,9 +35,6 @@ std::vector<ComparableRuns> comparable_runs(const Report& report);
 /// The best unskipped run of the same group, solver and NFE as the teleported run `index`; empty where none was measured.
 std::optional<std::size_t> unskipped_twin(const Report& report, const ComparableRuns& group, std::size_t index);
 
-/// Throws InvalidArgument unless the report can be shown; see render_report.
-void validate(const Report& report);
-
 /// Every setting of a run as it is printed in tooltips and in the list of settings.
 ReportPairs run_details(const SampleRun& run);
 

@@ -6,6 +6,7 @@
 #include "chart_data.h"
 #include "html.h"
 #include "sections.h"
+#include "validate.h"
 
 namespace headstart {
 namespace {
@@ -35,6 +36,8 @@ std::string render_report(const Report& report) {
   const std::string summary = summary_section(report, groups, numbering);
   const std::string quality = quality_section(report, groups, numbering);
   const std::string samples = samples_section(report, numbering);
+  const std::string sweep = sweep_section(report, numbering);
+  const std::string paths = paths_section(report, numbering);
   const std::string grids = grids_section(report, numbering);
   const std::string spectrum = spectrum_section(report, numbering);
   const std::string notes = notes_section(report);
@@ -46,16 +49,19 @@ std::string render_report(const Report& report) {
                      {"contents", contents({{"Runs", &summary},
                                             {"Quality", &quality},
                                             {"Samples", &samples},
+                                            {"Jump by jump", &sweep},
+                                            {"Noise to picture", &paths},
                                             {"Noise levels", &grids},
                                             {"Spectrum", &spectrum},
                                             {"Notes", &notes},
                                             {"Settings", &settings}})},
-                     {"sections", summary + quality + samples + grids + spectrum + notes + settings},
+                     {"sections", summary + quality + samples + sweep + paths + grids + spectrum + notes + settings},
                      {"css", std::string(assets::page_css())},
                      {"data", html::script_json(chart_data(report, groups))},
                      {"chart_js", std::string(assets::chart_js())},
                      {"charts_js", std::string(assets::charts_js())},
                      {"figures_js", std::string(assets::figures_js())},
+                     {"sweep_js", std::string(assets::sweep_js())},
                      {"page_js", std::string(assets::page_js())}});
 }
 

@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "html.h"
-#include "png_header.h"
 #include "spectra.h"
 
 namespace headstart {
@@ -122,50 +120,6 @@ std::string quality_section(const Report& report, const std::vector<ComparableRu
   return "<section id=\"quality\"><h2>Quality against cost</h2>\n" + figures + "</section>\n";
 }
 
-std::string samples_section(const Report& report, Numbering& numbering) {
-  std::vector<std::int64_t> seeds;
-  for (const SampleRun& run : report.runs) {
-    for (const Thumb& thumb : run.thumbs) {
-      if (std::find(seeds.begin(), seeds.end(), thumb.seed) == seeds.end()) seeds.push_back(thumb.seed);
-    }
-  }
-  if (seeds.empty()) return "";
-  std::sort(seeds.begin(), seeds.end());
-  std::string table = "<thead><tr><th scope=\"col\">Run</th>";
-  for (const std::int64_t seed : seeds) table += fmt::format("<th scope=\"col\"><span class=\"sr\">seed </span>{}</th>", seed);
-  table += "</tr></thead>\n<tbody>";
-  for (const SampleRun& run : report.runs) {
-    if (run.thumbs.empty()) continue;
-    table += fmt::format("<tr><th scope=\"row\"><div>{}<span>{}<small>{}{} NFE</small></span></div></th>", mode_mark(run.teleport),
-                         html::escape(run.label), run.sigma_skip ? fmt::format("σ<sub>skip</sub> {}, ", html::number(*run.sigma_skip)) : "",
-                         run.nfe);
-    for (const std::int64_t seed : seeds) {
-      const auto thumb = std::find_if(run.thumbs.begin(), run.thumbs.end(), [&](const Thumb& t) { return t.seed == seed; });
-      if (thumb == run.thumbs.end()) {
-        table += "<td><span class=\"none\">–</span></td>";
-        continue;
-      }
-      // Whole multiples only: a pixel scaled by 2.3 is two wide here and three wide there.
-      const PngSize size = *png_size(thumb->png);
-      const std::uint32_t scale = std::max(1U, 96 / std::max(size.width, size.height));
-      table += fmt::format(
-          "<td><img style=\"--w:{}px\" class=\"x{}\" width=\"{}\" height=\"{}\" alt=\"Seed {}, {}, {} NFE\" "
-          "src=\"data:image/png;base64,{}\"></td>",
-          size.width, std::min(scale, 3U), size.width * scale, size.height * scale, seed, html::escape(run.label), run.nfe,
-          html::base64(thumb->png));
-    }
-    table += "</tr>\n";
-  }
-  return fmt::format(
-      "<section id=\"samples\"><h2>The same seeds, side by side</h2>\n<figure>"
-      "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"samples-caption\"><table "
-      "class=\"samples\">{}</tbody></table></div>"
-      "<figcaption id=\"samples-caption\"><b>Figure {}.</b> One row a run, one column a seed: all pictures of a column start from the same "
-      "noise."
-      "</figcaption></figure></section>\n",
-      table, ++numbering.figures);
-}
-
 std::string grids_section(const Report& report, Numbering& numbering) {
   const auto rows = std::count_if(report.runs.begin(), report.runs.end(), [](const SampleRun& run) { return !run.sigmas.empty(); });
   if (rows == 0) return "";
@@ -192,10 +146,12 @@ std::string spectrum_section(const Report& report, Numbering& numbering) {
     facts += "<p>" + spectrum_facts(spectrum) + skip_facts(spectrum, skips) + "</p>\n";
     tables += spectrum_table(spectrum);
   }
+  std::string pictures;
+  for (const Spectrum& spectrum : report.spectra) pictures += modes_figure(spectrum, numbering);
   const int first = ++numbering.figures;
   const int second = ++numbering.figures;
   return fmt::format(
-      "<section id=\"spectrum\"><h2>Spectrum of the Gaussian</h2>\n<div class=\"pair\">"
+      "<section id=\"spectrum\"><h2>Spectrum of the Gaussian</h2>\n{}<div class=\"pair\">"
       "<figure>{}<figcaption><b>Figure {}.</b> Eigenvalues λ of the covariance by rank (left axis). A mode is decided around the noise "
       "level "
       "σ = √λ (right axis): large-variance features appear first. A dashed line is the tail, the variance of every direction that is not "
@@ -204,16 +160,21 @@ std::string spectrum_section(const Report& report, Numbering& numbering) {
       "<figure>{}<figcaption><b>Figure {}.</b> Cumulative energy: the share of the total variance in the leading directions, the tail "
       "counted."
       "</figcaption></figure></div>\n<div class=\"facts\">{}</div>{}</section>\n",
+      pictures,
       canvas("spectrum-chart", "Eigenvalues by rank on logarithmic axes. Selected values are in the table below the figures.", 380), first,
       canvas("energy-chart", "Cumulative energy by rank. Selected values are in the table below the figures.", 380), second, facts, tables);
 }
 
 std::string settings_section(const Report& report) {
-  if (report.runs.empty()) return "";
-  std::string out = "<section id=\"settings\"><h2>Settings of each run</h2>\n";
+  if (report.runs.empty() && report.provenance.empty()) return "";
+  std::string out = "<section id=\"settings\"><h2>Settings</h2>\n";
+  if (!report.provenance.empty())
+    out += "<details><summary>How this page was made</summary>" + pairs_list(report.provenance) + "</details>\n";
   for (const SampleRun& run : report.runs) {
+    ReportPairs pairs = run_details(run);
+    pairs.insert(pairs.end(), run.provenance.begin(), run.provenance.end());
     out += fmt::format("<details><summary>{}{}<small>{}, {} NFE</small></summary>{}</details>\n", mode_mark(run.teleport),
-                       html::escape(run.label), html::escape(run.solver), run.nfe, pairs_list(run_details(run)));
+                       html::escape(run.label), html::escape(run.solver), run.nfe, pairs_list(pairs));
   }
   return out + "</section>\n";
 }

@@ -17,10 +17,15 @@ struct Numbering {
 std::string summary_section(const Report& report, const std::vector<ComparableRuns>& groups, Numbering& numbering);
 std::string quality_section(const Report& report, const std::vector<ComparableRuns>& groups, Numbering& numbering);
 std::string samples_section(const Report& report, Numbering& numbering);
+std::string sweep_section(const Report& report, Numbering& numbering);
+std::string paths_section(const Report& report, Numbering& numbering);
 std::string grids_section(const Report& report, Numbering& numbering);
 std::string spectrum_section(const Report& report, Numbering& numbering);
 std::string settings_section(const Report& report);
 std::string notes_section(const Report& report);
+
+/// The mean and the leading eigenvectors as pictures; empty where the spectrum has none. Part of spectrum_section.
+std::string modes_figure(const Spectrum& spectrum, Numbering& numbering);
 
 /// The mark of a teleport mode, drawn as in the figures; hidden from screen readers because the word stands beside it.
 std::string mode_mark(const std::string& teleport);

@@ -159,6 +159,23 @@ std::string baseline_note(const Report& report, const std::vector<ComparableRuns
   return out + "</p>\n";
 }
 
+/// For a reader who was sent the page and nothing else.
+constexpr const char* kTerms =
+    "<details class=\"terms\"><summary>What the words mean</summary><dl>"
+    "<div><dt>σ</dt><dd>Noise level in data units (black is −1, white is 1). Sampling starts at the largest σ, where the picture is all "
+    "noise, and follows it down to 0.</dd></div>"
+    "<div><dt>jump, σ<sub>skip</sub></dt><dd>While σ is large, the network does little more than a Gaussian with the data’s mean and "
+    "covariance would, and for a Gaussian the path is a formula. The jump (analytical teleportation) takes the noise from the largest σ to "
+    "σ<sub>skip</sub> by that formula; the network does the rest.</dd></div>"
+    "<div><dt>tail</dt><dd>The jump lands on a level of the run’s own grid and the rest of the grid is kept: evaluations are "
+    "saved.</dd></div>"
+    "<div><dt>respaced</dt><dd>As many steps as before are laid below the jump: quality is gained at equal cost.</dd></div>"
+    "<div><dt>NFE</dt><dd>Network evaluations a sample, counted: what a sample costs.</dd></div>"
+    "{}</dl></details>\n";
+constexpr const char* kFrechetTerm =
+    "<div><dt>Fréchet distance</dt><dd>Between Gaussians fitted to the features of the samples and of the reference; 0 is equal. It "
+    "depends on the features and on the number of samples N.</dd></div>";
+
 }  // namespace
 
 std::string summary_section(const Report& report, const std::vector<ComparableRuns>& groups, Numbering& numbering) {
@@ -193,8 +210,8 @@ std::string summary_section(const Report& report, const std::vector<ComparableRu
       "<section id=\"summary\"><h2>Runs</h2>\n<figure><figcaption id=\"summary-caption\">{}</figcaption>\n"
       "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"summary-caption\">"
       "<table class=\"runs\">{}</table></div></figure>\n"
-      "{}</section>\n",
-      caption, body, baseline_note(report, groups));
+      "{}{}</section>\n",
+      caption, body, baseline_note(report, groups), fmt::format(kTerms, columns.frechet ? kFrechetTerm : ""));
 }
 
 }  // namespace headstart

@@ -5,6 +5,7 @@ Every case runs in an empty folder of its own, in which `in` leads to the inputs
 line must name (several, separated by |), and the command line.
 """
 
+import base64
 import concurrent.futures
 import fcntl
 import gzip
@@ -15,6 +16,7 @@ import shlex
 import shutil
 import sys
 import unittest
+import zipfile
 
 sys.dont_write_bytecode = True  # no __pycache__ in the source tree
 import cli_support as cli  # noqa: E402
@@ -45,6 +47,8 @@ USAGE = [
     (2, "--energy", FIT6 + "--energy nan"),
     (2, "--rank|--energy", FIT6 + "--rank 2 --energy 0.5"),
     (2, "--tail|median|mean|zero", FIT6 + "--tail median"),
+    (2, "--as|blue|grey|rgb", FIT + "--as blue"),
+    (2, "--as|in/data6.npy|floats", FIT6 + "--as grey"),
     # flow
     (2, "in/points5.npy|6|5", "flow in/points5.npy --stats in/stats6.safetensors --out out.npy --from 2 --to 1"),
     (2, "--from", FLOW + "--from 0 --to 1"),
@@ -91,6 +95,10 @@ USAGE = [
     (2, "--reference|1,8,8", "evaluate --samples in/run --num 4 --reference in/data6.npy"),
 ]
 
+# A grey gradient of 8 x 8 pixels.
+JPEG = ("/9j/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/wAALCAAIAAgBAREA/8QAFAABAAAAAAAAAAAA"
+        "AAAAAAAAB//EABoQAAAHAAAAAAAAAAAAAAAAAAAHCCQzQlH/2gAIAQEAAD8ACi2TbE1yo//Z")
+
 # {file} is replaced by a file of the format, damaged in all the ways below that apply to it.
 DAMAGED = [
     ("idx", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "magic", "trailing"]),
@@ -99,7 +107,10 @@ DAMAGED = [
     ("points.npy", "flow {file} --stats in/stats6.safetensors --from 2 --to 1 --out out.npy", ["missing", "empty", "cut", "magic", "nan", "dtype"]),
     ("stats", "flow in/points6.npy --stats {file} --from 2 --to 1 --out out.npy", ["missing", "empty", "cut", "nan", "order", "other"]),
     ("net", "sample --network {file} --outdir run --seeds 0 --steps 2", ["missing", "empty", "cut", "magic", "nan", "other"]),
-    ("folder", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "magic", "size", "alpha"]),
+    ("folder", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "magic", "size", "alpha", "mixed", "jpeg", "labels"]),
+    ("pictures.zip", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "member", "size", "json", "labels", "absent", "none"]),
+    ("batch.bin", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "label"]),
+    ("cifar", "train --data {file} --out net.safetensors --images 64", ["absent", "cut", "label"]),
 ]
 
 FILES = [
@@ -137,19 +148,61 @@ def damaged_safetensors(content, way):
     return cli.safetensors_bytes(metadata, tensors)
 
 
+def damage_folder(path, way):
+    """A good picture and one that is not like it."""
+    path.mkdir()
+    if way == "empty":
+        return
+    good, jpeg = cli.png_bytes(8, 8, cli.blob_pixels(1)), base64.b64decode(JPEG)
+    (path / "a.png").write_bytes(good)
+    bad = {"cut": good[:-20], "magic": b"GIF89a" + good, "size": cli.png_bytes(8, 4, cli.blob_pixels(1)[:32]),
+           "alpha": cli.png_bytes(8, 8, cli.blob_pixels(2), channels=2), "mixed": cli.png_bytes(8, 8, cli.blob_pixels(3), channels=3),
+           "jpeg": jpeg[:-20], "labels": jpeg}
+    (path / "b.jpg").write_bytes(bad[way])
+    if way == "labels":
+        (path / "dataset.json").write_text('{"labels": [["a.png", 1]]}')
+
+
+def damage_zip(path, way):
+    """A dataset as EDM makes it, of a PNG and a JPEG file."""
+    good, jpeg = cli.png_bytes(8, 8, cli.blob_pixels(1)), base64.b64decode(JPEG)
+    members = {"00000/a.png": good, "00000/b.jpg": jpeg, "dataset.json": '{"labels": [["00000/a.png", 1], ["00000/b.jpg", 0]]}'}
+    members |= {"member": {"00000/b.jpg": jpeg[:-20]}, "size": {"00000/b.jpg": cli.png_bytes(8, 4, cli.blob_pixels(1)[:32])},
+                "json": {"dataset.json": '{"labels": '}, "labels": {"dataset.json": '{"labels": [["00000/a.png", 1], ["00000/b.jpg", "cat"]]}'}}.get(way, {})
+    if way == "absent":
+        del members["00000/b.jpg"]
+    elif way == "none":
+        members = {"readme.txt": "nothing here"}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    content = path.read_bytes()
+    path.write_bytes(b"" if way == "empty" else content[:-30] if way == "cut" else content)
+
+
+def cifar_records(count, label=3):
+    return (bytes([label]) + bytes(3072)) * count
+
+
+def damage_cifar(path, way):
+    """CIFAR-10's batches, where `path` is a folder, or one."""
+    bad = {"empty": b"", "cut": cifar_records(2)[:-1], "label": cifar_records(1) + cifar_records(1, 10)}.get(way, b"")
+    if path.suffix == ".bin":
+        path.write_bytes(bad)
+        return
+    path.mkdir()
+    for i in range(1, 6):
+        if way != "absent" or i != 3:
+            (path / ("data_batch_%d.bin" % i)).write_bytes(bad if i == 3 else cifar_records(2))
+
+
 def damage(path, kind, way):
     """Makes `path` a file (or folder) of the kind that is damaged in this way. The good ones are among the inputs."""
     if way == "missing":
         return
-    if kind == "folder":
-        path.mkdir()
-        good = cli.png_bytes(8, 8, cli.blob_pixels(1))
-        if way == "empty":
-            return
-        (path / "a.png").write_bytes(good)
-        bad = {"cut": good[:-20], "magic": b"GIF89a" + good, "size": cli.png_bytes(8, 4, cli.blob_pixels(1)[:32]),
-               "alpha": cli.png_bytes(8, 8, cli.blob_pixels(2), channels=2)}
-        (path / "b.png").write_bytes(bad[way])
+    writers = {"folder": damage_folder, "pictures.zip": damage_zip, "batch.bin": damage_cifar, "cifar": damage_cifar}
+    if kind in writers:
+        writers[kind](path, way)
         return
     source = {"idx": "images.idx", "idx.gz": "images.idx.gz", "npy": "data6.npy", "points.npy": "points6.npy", "stats": "stats6.safetensors",
               "net": "net.safetensors"}[kind]

@@ -25,6 +25,12 @@ def main():
         skip = next(row["settings"]["sigma_skip"] for row in result["rows"] if row["settings"]["teleport"] == "tail")
         assert abs(skip - 19.35) < 0.01, f"expected the tail-mode jump to land on 19.35, got {skip}"
         assert all(row["frechet"]["value"] > 0 and row["num"] == 24 for row in result["rows"]), "expected a Frechet distance in every row"
+        sweep = [stop["nfe"] for stop in result["sweep"]]
+        assert sweep == [35, 29, 27, 23, 19, 17, 13], f"expected a sweep from no jump to sigma 1, got {sweep}"
+        rmse = [stop["rmse"] for stop in result["sweep"]]
+        assert rmse[0] == 0 and min(rmse[1:]) > 0, f"expected distances to the run without a jump, got {rmse}"
+        size = (out / "report.html").stat().st_size
+        assert size < 3_000_000, f"expected a page below 3 MB, got {size} bytes"
         assert sorted(path.name for path in out.iterdir()) == ["demo.json", "report.html", "stats.safetensors"], list(out.iterdir())
         if not shutil.which("chromium"):
             print("no Chromium: the report was not opened")

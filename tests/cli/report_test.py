@@ -108,7 +108,7 @@ class Report(unittest.TestCase):
                 nfe = json.loads((run / "run.json").read_text())["nfe"]
                 self.assertIn(label, page.text)
                 self.assertRegex(page.text, r"NFE %d\b" % nfe)
-                self.assertIn("%.3g" % distance(run)["frechet"]["value"], page.text)
+                self.assertIn("%.4g" % distance(run)["frechet"]["value"], page.text)
         self.assertGreaterEqual(page.images, 32)  # 16 pictures a run
 
     def test_runs_without_a_distance_are_shown_too(self):
@@ -118,6 +118,55 @@ class Report(unittest.TestCase):
         out = folder / "bare.html"
         cli.succeed("report", bare, "--out", out)
         self.assertIn("heun 6", Page(out.read_text()).text)
+
+    def test_shows_recorded_paths_the_sweep_and_the_modes(self):
+        run = folder / "watched"
+        cli.succeed(*SAMPLE, "--network", network, "--outdir", run, "--save_path", 2)
+        self.assertEqual(cli.pngs(run), cli.pngs(plain), "watching must not change a picture")
+        metadata, tensors = cli.read_safetensors(run / "path.safetensors")
+        self.assertEqual((metadata["format"], metadata["shape"]), ("headstart-path", "1,8,8"))
+        self.assertEqual((tensors["seeds"].values, tensors["states"].shape), ([0, 1], (2, 7, AREA)))
+        for level, expected in zip(tensors["sigmas"].values, [*cli.karras_sigmas(6), 0], strict=True):
+            self.assertAlmostEqual(level, expected, delta=1e-9 * (1 + expected))
+        states, denoised = (tensors[name].rows() for name in ("states", "denoised"))
+        self.assertLess(cli.largest_difference([states[1][:AREA]], [[80 * n for n in cli.noise_of(1, AREA)]]), 1e-3)
+        finished = [max(0, min(255, int(127.5 * value + 128))) for value in denoised[1][-AREA:]]
+        self.assertLessEqual(cli.largest_difference([finished], [cli.decode_png((run / "000001.png").read_bytes())[1]]), 1)
+
+        cli.succeed("report", run, jumped, stats, "--out", folder / "watched.html")
+        page = Page((folder / "watched.html").read_text())
+        # 2 runs of 16 pictures, 2 stops of 16, 2 seeds at 7 levels four times, the mean and 15 modes.
+        self.assertEqual(page.images, 32 + 32 + 56 + 16)
+        for words in ("Closed form", "Mode 15", "no jump", "RMSE", "--save_path 2", hashlib.sha256(network.read_bytes()).hexdigest()):
+            self.assertIn(words, page.text)
+
+        cli.succeed("report", run, "--out", folder / "alone.html")
+        page = Page((folder / "alone.html").read_text())
+        self.assertEqual(page.images, 16 + 28)
+        self.assertNotIn("Closed form", page.text)
+
+    def test_a_path_can_be_recorded_when_a_run_is_resumed(self):
+        run = folder / "watched_later"
+        shutil.copytree(plain, run)
+        cli.succeed(*SAMPLE, "--network", network, "--outdir", run, "--resume", "--save_path", 3)
+        self.assertEqual(cli.read_safetensors(run / "path.safetensors")[1]["seeds"].values, [0, 1, 2])
+
+    def test_paths_that_make_no_sense_are_refused(self):
+        result = cli.run(*SAMPLE, "--network", network, "--outdir", folder / "never", "--save_path", COUNT + 1)
+        self.assertEqual(result.code, 2, result)
+        self.assertRegex(result.err, r"\Aheadstart: --save_path: expected at most the 24 seeds of the run, got 25\n\Z")
+        self.assertFalse((folder / "never").exists())
+        for name, content in (("other", stats.read_bytes()), ("short", cli.safetensors_bytes(
+                {"format": "headstart-path", "shape": "1,8,8", "range": "-1,1"},
+                {"seeds": cli.Array("I64", (1,), [0]), "sigmas": cli.Array("F64", (2,), [1.0, 0.0]),
+                 "states": cli.Array("F32", (1, 2, 3), [0.0] * 6), "denoised": cli.Array("F32", (1, 2, 3), [0.0] * 6)}))):
+            with self.subTest(name):
+                run = folder / ("path_" + name)
+                shutil.copytree(plain, run)
+                (run / "path.safetensors").write_bytes(content)
+                result = cli.run("report", run, "--out", folder / "none.html")
+                self.assertEqual(result.code, 3, result)
+                self.assertRegex(result.err, r"\Aheadstart: [^\n]*path\.safetensors: expected [^\n]*\n\Z")
 
     def test_unfinished_runs_are_refused(self):
         unfinished = folder / "unfinished"

@@ -68,7 +68,7 @@ class Training(unittest.TestCase):
         self.assertEqual(result["parameters"], sum(len(tensor.values) for tensor in tensors.values()))
         self.assertEqual((metadata["format"], metadata["prediction"]), ("headstart-network", "edm"))
         arch = json.loads(metadata["arch"])
-        self.assertEqual((arch["type"], arch["shape"], arch["channels"], arch["channel_mult"]), ("unet", [1, 8, 8], 8, [1, 2]))
+        self.assertEqual((arch["type"], arch["shape"], arch["model_channels"], arch["channel_mult"]), ("song_unet", [1, 8, 8], 8, [1, 2]))
         losses = [loss for _, loss in result["loss_curve"]]
         self.assertEqual(result["loss_curve"][-1][0], IMAGES)
         self.assertLess(sum(losses[-10:]), 0.8 * sum(losses[:10]))

@@ -2,6 +2,7 @@
 // What the tests of this room share: files made by hand, and errors whose message is read.
 
 #include <gtest/gtest.h>
+#include <zip.h>
 #include <zlib.h>
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <source_location>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "../support/temp_dir.h"
@@ -33,6 +35,18 @@ inline void write_gzip(const std::string& path, const std::string& bytes) {
   gzFile file = gzopen(path.c_str(), "wb");
   gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
   gzclose(file);
+}
+
+/// A zip with these members, in this order.
+inline void write_zip(const std::string& path, const std::vector<std::pair<std::string, std::string>>& members,
+                      zip_int32_t method = ZIP_CM_DEFLATE) {
+  zip_t* const archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
+  for (const auto& [name, bytes] : members) {
+    zip_source_t* const source = zip_source_buffer(archive, bytes.data(), bytes.size(), 0);
+    const auto index = static_cast<zip_uint64_t>(zip_file_add(archive, name.c_str(), source, 0));
+    zip_set_file_compression(archive, index, method, 0);
+  }
+  ASSERT_EQ(zip_close(archive), 0);
 }
 
 /// Names of the files in a folder: what a failed write left behind.

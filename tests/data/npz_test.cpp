@@ -1,22 +1,11 @@
 #include "headstart/data/npz.h"
 
-#include <zip.h>
-
 #include <limits>
 
 #include "data_test.h"
 
 namespace headstart {
 namespace {
-
-// A zip with one member of any content and compression.
-void write_zip(const std::string& path, const std::string& name, const std::string& bytes, zip_int32_t method = ZIP_CM_DEFLATE) {
-  zip_t* const archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
-  zip_source_t* const source = zip_source_buffer(archive, bytes.data(), bytes.size(), 0);
-  const auto index = static_cast<zip_uint64_t>(zip_file_add(archive, name.c_str(), source, 0));
-  zip_set_file_compression(archive, index, method, 0);
-  ASSERT_EQ(zip_close(archive), 0);
-}
 
 const std::vector<float> kFloats{1, 2, 3, 4, 5, 6};
 const std::vector<std::uint8_t> kPixels{0, 255, 0, 255};
@@ -65,7 +54,7 @@ TEST(NpzFile, RefusesKeysThatAreNotThereOrNotClear) {
   expect_data_error(path, "has no array nu, only: mu, sigma", [&] { read_npz(path, "nu"); });
   expect_data_error(path, "expected one array, got mu, sigma", [&] { read_npz(path); });
   expect_data_error(path, "expected one array or one called samples or images, got mu, sigma", [&] { open_npz(path); });
-  write_zip(path, "readme.txt", "hello");
+  write_zip(path, {{"readme.txt", "hello"}});
   expect_data_error(path, "holds no .npy arrays", [&] { read_npz(path); });
   expect_data_error(path, "has no member a.npy", [&] { open_zip_member(path, "a.npy"); });
 }
@@ -97,12 +86,12 @@ TEST(NpzFile, RefusesACorruptMember) {
 TEST(NpzFile, RefusesAMemberThatIsNoArray) {
   const TempDir folder;
   const std::string path = folder / "x.npz";
-  write_zip(path, "mu.npy", "hello");
+  write_zip(path, {{"mu.npy", "hello"}});
   expect_data_error(path + "[mu.npy]", "is not an npy file", [&] { read_npz(path); });
-  write_zip(path, "mu.npy", "");
+  write_zip(path, {{"mu.npy", ""}});
   expect_data_error(path + "[mu.npy]", "is empty", [&] { read_npz(path); });
   if (zip_compression_method_supported(ZIP_CM_BZIP2, 1) != 0) {
-    write_zip(path, "mu.npy", std::string(1000, 'x'), ZIP_CM_BZIP2);
+    write_zip(path, {{"mu.npy", std::string(1000, 'x')}}, ZIP_CM_BZIP2);
     expect_data_error(path, "expected a stored or deflated member, got compression method 12", [&] { read_npz(path); });
   }
 }
@@ -152,7 +141,7 @@ TEST(NpzImages, InflateAsTheyAreRead) {
   std::vector<float> values(600000);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 1000);
   const std::string header = encode_npy_header(DType::F32, std::vector<std::int64_t>{3000, 200});
-  write_zip(path, "samples.npy", header + bytes_of(values));
+  write_zip(path, {{"samples.npy", header + bytes_of(values)}});
   const auto stream = open_npz(path);
   EXPECT_EQ(read_all(*stream, 700), values);
   stream->rewind();

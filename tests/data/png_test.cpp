@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "data_test.h"
+#include "headstart/data/byte_source.h"
 #include "headstart/data/tile_grid.h"
 
 namespace headstart {
@@ -28,6 +29,8 @@ void write_any(const std::string& path, png_uint_32 format, const std::vector<st
   ASSERT_NE(png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, colormap.data()), 0) << image.message;
 }
 
+ImageShape shape_of(const std::string& path, PixelsAs as = PixelsAs::stored) { return png_shape(path, read_file(path), as); }
+
 TEST(PngFile, IsReadBackAsItWasWritten) {
   const TempDir folder;
   write_png(folder / "grey.png", kGrey, kGreyPixels);
@@ -38,8 +41,8 @@ TEST(PngFile, IsReadBackAsItWasWritten) {
   const ImageBytes colour = read_png(folder / "colour.png");
   EXPECT_EQ(colour.shape, kColour);
   EXPECT_EQ(colour.chw, kColourPixels);
-  EXPECT_EQ(read_png_shape(folder / "grey.png"), kGrey);
-  EXPECT_EQ(read_png_shape(folder / "colour.png"), kColour);
+  EXPECT_EQ(shape_of(folder / "grey.png"), kGrey);
+  EXPECT_EQ(shape_of(folder / "colour.png"), kColour);
   EXPECT_EQ(list(folder).size(), 2U);
 }
 
@@ -51,7 +54,7 @@ TEST(PngFile, IsDecodedFromMemory) {
 TEST(PngFile, RefusesMissingEmptyAndForeignFiles) {
   const TempDir folder;
   const std::string path = folder / "x.png";
-  for (const auto& open : {std::function<void()>([&] { read_png(path); }), std::function<void()>([&] { read_png_shape(path); })}) {
+  for (const auto& open : {std::function<void()>([&] { read_png(path); }), std::function<void()>([&] { shape_of(path); })}) {
     std::filesystem::remove(path);
     expect_data_error(path, "no such file or folder", open);
     write_text(path, "");
@@ -73,7 +76,7 @@ TEST(PngFile, RefusesATruncatedFileWhereverItIsCut) {
     expect_data_error(path, "cannot be decoded as PNG: ", [&] { read_png(path); });
   }
   write_text(path, whole.substr(0, 20));
-  expect_data_error(path, "truncated (at byte 20)", [&] { read_png_shape(path); });
+  expect_data_error(path, "truncated (at byte 20)", [&] { shape_of(path); });
 }
 
 TEST(PngFile, RefusesCorruptBytesWithoutCrashing) {
@@ -90,7 +93,7 @@ TEST(PngFile, RefusesCorruptBytesWithoutCrashing) {
   std::string bytes = whole;
   bytes[12] = 'X';
   write_text(path, bytes);
-  expect_data_error(path, "no header", [&] { read_png_shape(path); });
+  expect_data_error(path, "no header", [&] { shape_of(path); });
 }
 
 TEST(PngFile, BelievesNoHeaderThatPromisesMoreThanAFileCanHold) {
@@ -103,14 +106,14 @@ TEST(PngFile, BelievesNoHeaderThatPromisesMoreThanAFileCanHold) {
   const auto crc = static_cast<std::uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(bytes.data()) + 12, 17));
   for (int i = 0; i < 4; ++i) bytes[29 + static_cast<std::size_t>(i)] = static_cast<char>(crc >> (24 - 8 * i));
   write_text(path, bytes);
-  expect_data_error(path, "truncated, expected shape 1,60000,60000", [&] { read_png(path); });
+  expect_data_error(path, "truncated, expected 60000 x 60000 pixels", [&] { read_png(path); });
 }
 
 TEST(PngFile, RefusesWhatIsConvertedOnlyOnRequest) {
   const TempDir folder;
   const std::string path = folder / "x.png";
   const auto expect_refused = [&](const std::string& what) {
-    for (const auto& open : {std::function<void()>([&] { read_png(path); }), std::function<void()>([&] { read_png_shape(path); })}) {
+    for (const auto& open : {std::function<void()>([&] { read_png(path); }), std::function<void()>([&] { shape_of(path); })}) {
       expect_error<DataError>({path, "expected an 8-bit grey or RGB PNG, got " + what, "converted only on request"}, open);
     }
   };
@@ -137,16 +140,40 @@ TEST(PngFile, RefusesFewBitsAndTransparentColours) {
     png_color_16 grey{};
     if (transparent) png_set_tRNS(png, info, nullptr, 0, &grey);
     png_write_info(png, info);
-    png_byte pixel = 0;
-    png_write_row(png, &pixel);
+    png_byte pixel[] = {static_cast<png_byte>(bits == 16 ? 0x4B : 0), 0xD7};
+    png_write_row(png, pixel);
     png_write_end(png, info);
     png_destroy_write_struct(&png, &info);
     std::fclose(file);
   };
   write(1, false);
   expect_data_error(path, "fewer than 8 bits a pixel, which is converted only on request", [&] { read_png(path); });
+  EXPECT_EQ(read_png(path, PixelsAs::rgb).chw, (std::vector<std::uint8_t>{0, 0, 0}));
   write(8, true);
   expect_data_error(path, "a transparent colour, which is converted only on request", [&] { read_png(path); });
+  EXPECT_EQ(read_png(path, PixelsAs::grey).chw, (std::vector<std::uint8_t>{255}));
+  write(16, false);
+  EXPECT_EQ(read_png(path, PixelsAs::grey).chw, (std::vector<std::uint8_t>{0x4C}));
+}
+
+TEST(PngFile, IsConvertedOnRequestWhateverItsKind) {
+  const TempDir folder;
+  const std::string path = folder / "x.png";
+  const auto expect = [&](const std::vector<std::uint8_t>& rgb, const std::vector<std::uint8_t>& grey) {
+    EXPECT_EQ(read_png(path, PixelsAs::rgb).chw, rgb);
+    EXPECT_EQ(read_png(path, PixelsAs::grey).chw, grey);
+    EXPECT_EQ(shape_of(path, PixelsAs::rgb), (ImageShape{3, 1, 2}));
+    EXPECT_EQ(shape_of(path, PixelsAs::grey), (ImageShape{1, 1, 2}));
+  };
+  // Pixels of two are (200, 100, 50), opaque, and (10, 20, 30), transparent, as little-endian pairs of bytes.
+  write_any(path, PNG_FORMAT_RGBA, {0x64C8, 0xFF32, 0x140A, 0x001E});
+  expect({200, 255, 100, 255, 50, 255}, {124, 255});
+  write_any(path, PNG_FORMAT_GA, {0xFF64, 0x0014});
+  expect({100, 255, 100, 255, 100, 255}, {100, 255});
+  write_any(path, PNG_FORMAT_RGB_COLORMAP, {0x0100}, {200, 100, 50, 0, 0, 255});
+  expect({200, 0, 100, 0, 50, 255}, {124, 29});
+  write_any(path, PNG_FORMAT_RGB, {0x64C8, 0x0032, 0xFF00});
+  expect({200, 0, 100, 0, 50, 255}, {124, 29});
 }
 
 TEST(PngFile, ReadsInterlacedImages) {

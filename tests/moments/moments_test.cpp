@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "../core/with_threads.h"
 #include "../support/gaussians.h"
 #include "../support/temp_dir.h"
 #include "headstart/data/npy.h"
@@ -28,6 +29,27 @@ TEST(MomentAccumulator, EqualsTheDirectFormulaInWhateverBatches) {
     EXPECT_LT(largest_difference(moments.covariance(), expected), 1e-13);
     EXPECT_LT(largest_difference(moments.covariance(1), expected * 101 / 100), 1e-13);
   }
+}
+
+TEST(MomentAccumulator, GivesASymmetricMatrixThatDoesNotDependOnTheNumberOfThreads) {
+  const Tensor x = random_normal({700, 300}, 4);  // more than one tile
+  const auto covariance = [&](int threads) {
+    const WithThreads with(threads);
+    MomentAccumulator moments(300);
+    moments.add(x);
+    return moments.covariance();
+  };
+  const Tensor c = covariance(1), y = x - x.mean(0);
+  EXPECT_TRUE(torch::equal(c, c.t()));
+  EXPECT_LT(largest_difference(c, y.t().mm(y) / 700), 1e-13);
+  EXPECT_TRUE(torch::equal(c, covariance(2)));
+}
+
+TEST(MomentAccumulator, DoesSomethingElseMeanwhileOnceABatch) {
+  MomentAccumulator moments(3);
+  int calls = 0;
+  for (int i = 0; i < 4; ++i) moments.add(random_normal({5, 3}, 1), [&] { ++calls; });
+  EXPECT_EQ(calls, 4);
 }
 
 TEST(MomentAccumulator, KeepsItsDigitsFarFromTheOrigin) {
@@ -132,7 +154,10 @@ TEST(StatsFile, RefusesWhatIsInconsistentAndNamesTheFile) {
   };
   EXPECT_THAT(refusal([](auto& s) { s.eigenvalues = s.eigenvalues.flip(0); }), HasSubstr(path + ": expected eigenvalues descending"));
   EXPECT_THAT(refusal([](auto& s) { s.mean[0] = NAN; }), HasSubstr("finite values in mean"));
-  EXPECT_THAT(refusal([](auto& s) { s.basis = s.basis * 2; }), HasSubstr("columns of length 1"));
+  EXPECT_THAT(refusal([](auto& s) { s.basis[0][0] = INFINITY; }), HasSubstr("finite values in basis"));
+  EXPECT_THAT(refusal([](auto& s) { s.basis = s.basis * 2; }), HasSubstr("columns of length 1 that are orthogonal"));
+  EXPECT_THAT(refusal([](auto& s) { s.basis.select(1, 2).copy_(s.basis.select(1, 0)); }), HasSubstr("orthogonal to each other"));
+  EXPECT_THAT(refusal([](auto& s) { s.basis[3][1] += 1e-4; }), HasSubstr("orthogonal to each other"));
   EXPECT_THAT(refusal([](auto& s) { s.tail = -1; }), HasSubstr("a tail not negative"));
   EXPECT_THAT(refusal([](auto& s) { s.basis = s.basis.narrow(1, 0, 2); }), HasSubstr("expected a basis of shape [8, 3], got [8, 2]"));
   EXPECT_THAT(refusal([](auto& s) { s.shape = {1, 3, 3}; }), HasSubstr("expected a mean of 9 values"));

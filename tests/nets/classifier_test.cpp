@@ -46,7 +46,7 @@ TEST(Classifier, ComesBackFromItsFile) {
 
 TEST(Classifier, IsNoUNet) {
   const TempDir folder;
-  save_unet(folder / "u", UNet(tiny_unet()), {});
+  save_unet(folder / "u", SongUNet(tiny_unet()), {});
   expect_data_error(folder / "u", "expected a classifier's configuration", [&] { load_classifier(folder / "u"); });
   write_tensors(folder / "t", {{"t", torch::zeros({1})}}, {});
   expect_data_error(folder / "t", "expected a classifier: a safetensors file with metadata arch", [&] { load_classifier(folder / "t"); });

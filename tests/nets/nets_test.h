@@ -5,7 +5,7 @@
 
 #include "../core/with_threads.h"
 #include "../data/data_test.h"
-#include "headstart/nets/unet.h"
+#include "headstart/nets/song_unet.h"
 
 namespace headstart {
 
@@ -17,10 +17,25 @@ inline void perturb(torch::nn::Module& module, std::int64_t seed = 1, double sca
 }
 
 /// One block a level on 8 x 8 pixels: milliseconds a call.
-inline UNetConfig tiny_unet() { return {.shape = {1, 8, 8}, .channels = 8, .channel_mult = {1, 2}, .blocks = 1, .groups = 4}; }
+inline SongUNetConfig tiny_unet() {
+  return {.shape = {1, 8, 8},
+          .model_channels = 8,
+          .channel_mult = {1, 2},
+          .num_blocks = 1,
+          .attn_resolutions = {},
+          .dropout = 0,
+          .embedding_type = "geometric",
+          .adaptive_scale = true};
+}
 
 /// The network that the project ships.
-inline UNetConfig shipped_unet() { return {.shape = {1, 28, 28}, .channels = 64, .channel_mult = {1, 2}, .blocks = 1, .patch = 2}; }
+inline SongUNetConfig shipped_unet() {
+  SongUNetConfig config = tiny_unet();
+  config.shape = {1, 28, 28};
+  config.model_channels = 48;
+  config.patch = 2;
+  return config;
+}
 
 inline torch::Tensor weights_of(const torch::nn::Module& module) {
   std::vector<torch::Tensor> all;

@@ -16,9 +16,9 @@ namespace {
 using torch::Tensor;
 
 /// A file with a network whose output is not zero, and the network.
-UNet save_perturbed(const std::string& path, const UNetConfig& config, const UNetFileInfo& info = {}) {
+SongUNet save_perturbed(const std::string& path, const SongUNetConfig& config, const UNetFileInfo& info = {}) {
   torch::manual_seed(1);
-  UNet network(config);
+  SongUNet network(config);
   perturb(*network, 2, 0.05);
   network->eval();
   save_unet(path, network, info);
@@ -33,7 +33,7 @@ Tensor points(const Network& network, std::int64_t rows, torch::ScalarType type 
 TEST(UNetFile, ReturnsTheNetworkThatWasSaved) {
   const TempDir folder;
   const std::string path = folder / "net.safetensors";
-  UNet saved = save_perturbed(
+  SongUNet saved = save_perturbed(
       path, tiny_unet(),
       {.sigma_data = 0.25, .sigma_min = 0.01, .sigma_max = 50, .range_low = 0, .range_high = 1, .training = {{"seed", "7"}}});
   const auto network = load_network(path);
@@ -57,6 +57,21 @@ TEST(UNetFile, ReturnsTheNetworkThatWasSaved) {
   const Tensor images = x.view({-1, 1, 8, 8});
   const Tensor expected = (c.c_skip * images + c.c_out * saved->forward(c.c_in * images, c.c_noise.flatten())).flatten(1);
   EXPECT_LT(max_abs(network->denoise(x, sigma) - expected), 1e-6 * max_abs(expected));
+}
+
+// As a converted file of EDM's has them: half precision, and every name behind "model.".
+TEST(UNetFile, TakesEdmsNamesAndHalfPrecision) {
+  const TempDir folder;
+  SongUNet saved = save_perturbed(folder / "net", tiny_unet());
+  const SafetensorsFile file(folder / "net");
+  NamedTensors converted;
+  for (const auto& name : file.names()) converted.emplace_back("model." + name, to_tensor(file.get(name)).to(torch::kFloat16));
+  write_tensors(folder / "edm", converted, file.metadata());
+  const auto network = load_network(folder / "net"), edm = load_network(folder / "edm");
+  const Tensor x = points(*network, kMicroBatch), truth = network->denoise(x, 1.0);
+  const double error = max_abs(edm->denoise(x, 1.0) - truth);
+  EXPECT_LT(error, 0.01 * max_abs(truth));
+  EXPECT_GT(error, 0) << "the weights were not rounded";
 }
 
 TEST(UNetFile, KeepsNumbersExactly) {
@@ -132,7 +147,8 @@ void expect_rows_alone(const Network& network) {
 TEST(Network, GivesARowTheSameBitsInEveryBatch) {
   const TempDir folder;
   for (const auto& config :
-       {tiny_unet(), UNetConfig{.shape = {3, 12, 12}, .channels = 12, .channel_mult = {1, 2}, .blocks = 1, .attention = {1}}}) {
+       {tiny_unet(),
+        SongUNetConfig{.shape = {3, 12, 12}, .model_channels = 12, .channel_mult = {1, 2}, .num_blocks = 1, .attn_resolutions = {12}}}) {
     save_perturbed(folder / "net", config);
     expect_rows_alone(*load_network(folder / "net"));
   }
@@ -223,7 +239,7 @@ TEST_F(BrokenNetworkFile, HasAnArchitectureThatIsNone) {
 }
 
 TEST_F(BrokenNetworkFile, HasAnImpossibleArchitecture) {
-  UNetConfig config = tiny_unet();
+  SongUNetConfig config = tiny_unet();
   config.shape.width = 7;
   metadata_["arch"] = config.to_json();
   write();
@@ -231,15 +247,15 @@ TEST_F(BrokenNetworkFile, HasAnImpossibleArchitecture) {
 }
 
 TEST_F(BrokenNetworkFile, LacksAWeight) {
-  tensors_.erase("embed0.weight");
+  tensors_.erase("map_layer0.weight");
   write();
-  expect_refused("embed0.weight");
+  expect_refused("map_layer0.weight");
 }
 
 TEST_F(BrokenNetworkFile, HasAWeightOfAnotherShape) {
-  tensors_["embed1.bias"] = torch::zeros({31});
+  tensors_["map_layer1.bias"] = torch::zeros({31});
   write();
-  expect_refused("expected embed1.bias of shape [32], got [31]");
+  expect_refused("expected map_layer1.bias of shape [32], got [31]");
 }
 
 TEST_F(BrokenNetworkFile, HasMetadataThatAreNoNumbers) {

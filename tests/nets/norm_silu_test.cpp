@@ -49,7 +49,7 @@ std::vector<Tensor> outputs(Function function, const Inputs& in, std::int64_t gr
   std::vector<Tensor> leaves;
   for (const auto& leaf : in.leaves) leaves.push_back(leaf.to(type).detach().clone().requires_grad_());
   const bool scaled = leaves.size() == 5;
-  const Tensor y = function(leaves[0], groups, leaves[1], leaves[2], scaled ? leaves[3] : Tensor(), scaled ? leaves[4] : Tensor());
+  const Tensor y = function(leaves[0], {groups, leaves[1], leaves[2]}, scaled ? leaves[3] : Tensor(), scaled ? leaves[4] : Tensor());
   std::vector<Tensor> all = torch::autograd::grad({y}, leaves, {in.grad_y.to(type)});
   all.insert(all.begin(), y.detach());
   for (auto& t : all) t = t.to(torch::kFloat64);
@@ -88,6 +88,31 @@ INSTANTIATE_TEST_SUITE_P(NormSilu, NormSiluCases,
                                          Case{2, 32, 28, 28, 8, true, true, 1e3}, Case{2, 32, 28, 28, 8, false, false, 1e3},
                                          Case{2, 8, 6, 6, 4, true, true, -1e3}, Case{2, 16, 7, 7, 4, true, true, 0, 8}));
 
+// The kernel computes in float32 and rounds its results once: what it is given and returns has 8 bits, what is between has 24.
+TEST(NormSilu, RoundsOnceInBfloat16) {
+  for (const Case& c : {Case{3, 24, 6, 6, 6, true, true}, Case{2, 48, 14, 14, 12, false, true}}) {
+    Inputs in = inputs_of(c);
+    in.leaves[0] = in.leaves[0].to(torch::kBFloat16).to(torch::kFloat32);
+    in.grad_y = in.grad_y.to(torch::kBFloat16).to(torch::kFloat32);
+    const auto truth = outputs(norm_silu_plain, in, c.groups, torch::kFloat64);
+    std::vector<Tensor> leaves;
+    for (const auto& leaf : in.leaves) leaves.push_back(leaf.detach().clone());
+    leaves[0] = leaves[0].to(torch::kBFloat16);
+    for (auto& leaf : leaves) leaf.requires_grad_();
+    const Tensor y = c.scaled ? norm_silu(leaves[0], {c.groups, leaves[1], leaves[2]}, leaves[3], leaves[4])
+                              : norm_silu(leaves[0], {c.groups, leaves[1], leaves[2]});
+    ASSERT_EQ(y.scalar_type(), torch::kBFloat16);
+    auto own = torch::autograd::grad({y}, leaves, {in.grad_y.to(torch::kBFloat16)});
+    own.insert(own.begin(), y.detach());
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      EXPECT_EQ(own[i].scalar_type(), i < 2 ? torch::kBFloat16 : torch::kFloat32) << i;
+      const Tensor error = (own[i].to(torch::kFloat64) - truth[i]).abs();
+      const Tensor bound = i < 2 ? truth[i].abs() / 256 + 1e-5 * max_abs(truth[i]) : torch::full_like(error, 1e-5 * max_abs(truth[i]));
+      EXPECT_TRUE((error <= bound).all().item<bool>()) << "output " << i << ", " << max_abs(error) << " of " << max_abs(truth[i]);
+    }
+  }
+}
+
 TEST(NormSilu, MatchesThePlainVersion) {
   const Case c{4, 32, 14, 14, 8, true, true};
   const Inputs in = inputs_of(c);
@@ -101,13 +126,13 @@ TEST(NormSilu, IsThePlainVersionInDoublePrecision) {
   const auto plain = outputs(norm_silu_plain, in, c.groups, torch::kFloat64), own = outputs(norm_silu, in, c.groups, torch::kFloat64);
   for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(torch::equal(own[i], plain[i])) << i;
   EXPECT_EQ(
-      norm_silu(in.leaves[0].to(torch::kFloat64), 4, in.leaves[1].to(torch::kFloat64), in.leaves[2].to(torch::kFloat64)).scalar_type(),
+      norm_silu(in.leaves[0].to(torch::kFloat64), {4, in.leaves[1].to(torch::kFloat64), in.leaves[2].to(torch::kFloat64)}).scalar_type(),
       torch::kFloat64);
 }
 
 TEST(NormSilu, ReturnsChannelsLastMemory) {
   const Inputs in = inputs_of({2, 8, 6, 6, 4, false, false});
-  const Tensor y = norm_silu(in.leaves[0], 4, in.leaves[1], in.leaves[2]);
+  const Tensor y = norm_silu(in.leaves[0], {4, in.leaves[1], in.leaves[2]});
   EXPECT_TRUE(y.is_contiguous(at::MemoryFormat::ChannelsLast));
 }
 
@@ -115,7 +140,7 @@ TEST(NormSilu, SurvivesArgumentsWhoseExponentialOverflows) {
   torch::manual_seed(0);
   const Tensor x = torch::randn({2, 16, 8, 8}).requires_grad_();
   const Tensor weight = torch::full({16}, 300.0), bias = torch::zeros({16});
-  const Tensor y = norm_silu(x, 4, weight, bias), expected = norm_silu_plain(x, 4, weight, bias);
+  const Tensor y = norm_silu(x, {4, weight, bias}), expected = norm_silu_plain(x, {4, weight, bias});
   EXPECT_LT(expected.min().item<double>(), -0.2);
   EXPECT_GT(max_abs(expected), 600);
   EXPECT_LT(max_abs(y - expected), 1e-3);
@@ -130,7 +155,7 @@ TEST(NormSilu, PassesOnValuesThatAreNotNumbers) {
   x[0][3][1][1] = std::nan("");
   x.requires_grad_();
   const Tensor weight = torch::ones({16}).requires_grad_(), bias = torch::zeros({16});
-  const Tensor y = norm_silu(x, 4, weight, bias);
+  const Tensor y = norm_silu(x, {4, weight, bias});
   EXPECT_TRUE(y[0][3].isnan().all().item<bool>());
   EXPECT_TRUE(y[1].isfinite().all().item<bool>());
   const auto grads = torch::autograd::grad({y.sum()}, {x, weight});
@@ -141,7 +166,7 @@ TEST(NormSilu, PassesOnValuesThatAreNotNumbers) {
 
 TEST(NormSilu, MapsAConstantImageToItsBias) {
   const Tensor x = torch::full({1, 8, 5, 5}, 0.7), bias = torch::linspace(-2, 2, 8);
-  const Tensor y = norm_silu(x, 2, torch::ones({8}), bias);
+  const Tensor y = norm_silu(x, {2, torch::ones({8}), bias});
   EXPECT_LT(max_abs(y - torch::silu(bias).view({1, 8, 1, 1})), 1e-4);
 }
 
@@ -151,16 +176,16 @@ TEST(NormSilu, TreatsEachImageAloneWhateverTheThreads) {
   Tensor one, two;
   {
     const WithThreads restore(1);
-    one = norm_silu(v[0], 4, v[1], v[2], v[3], v[4]);
+    one = norm_silu(v[0], {4, v[1], v[2]}, v[3], v[4]);
   }
   {
     const WithThreads restore(2);
-    two = norm_silu(v[0], 4, v[1], v[2], v[3], v[4]);
+    two = norm_silu(v[0], {4, v[1], v[2]}, v[3], v[4]);
   }
   EXPECT_TRUE(torch::equal(one, two));
   for (std::int64_t i = 0; i < 5; ++i) {
     const auto row = [&](const Tensor& t) { return t.narrow(0, i, 1); };
-    EXPECT_TRUE(torch::equal(norm_silu(row(v[0]), 4, v[1], v[2], row(v[3]), row(v[4])), row(one))) << i;
+    EXPECT_TRUE(torch::equal(norm_silu(row(v[0]), {4, v[1], v[2]}, row(v[3]), row(v[4])), row(one))) << i;
   }
 }
 

@@ -15,9 +15,9 @@ Tensor flat_images(std::int64_t count = 64) {
   return (torch::rand({count, 1, 1, 1}) - 0.5).expand({count, 1, 8, 8}).contiguous();
 }
 
-UNet fresh_unet() {
+SongUNet fresh_unet() {
   torch::manual_seed(11);
-  return UNet(tiny_unet());
+  return SongUNet(tiny_unet());
 }
 
 struct Trained {
@@ -28,7 +28,7 @@ struct Trained {
 constexpr double kSigmaData = 0.3;
 
 Trained run(const TrainOptions& options, const std::string& identity = "run A") {
-  UNet network = fresh_unet();
+  SongUNet network = fresh_unet();
   const auto result = train(*network, edm_loss(network, flat_images(), kSigmaData, {}, options.seed), options, identity);
   return {weights_of(*network), result};
 }
@@ -56,7 +56,7 @@ TEST(Train, LowersTheLoss) {
 }
 
 TEST(Train, LeavesTheAveragedWeightsInAnEvaluatingModule) {
-  UNet network = fresh_unet();
+  SongUNet network = fresh_unet();
   TrainOptions options = short_run();
   options.ema_fraction = 1e9;  // so slow an average that it never leaves the start
   const Tensor start = weights_of(*network);
@@ -174,7 +174,7 @@ TEST(Train, RefusesOptionsThatMakeNoSense) {
 }
 
 TEST(Train, StopsWhereTheLossIsNotFinite) {
-  UNet network = fresh_unet();
+  SongUNet network = fresh_unet();
   const ShardLoss loss = [&](std::int64_t, std::int64_t count) {
     return network->forward(torch::zeros({count, 1, 8, 8}), torch::zeros({count})).sum() * std::nan("");
   };
@@ -202,7 +202,7 @@ TEST(ShuffledOrder, DependsOnTheSeedAndOnThePlaceInTheStreamOnly) {
 }
 
 TEST(EdmLoss, DependsOnSeedAndPlaceOnly) {
-  UNet network = fresh_unet();
+  SongUNet network = fresh_unet();
   perturb(*network);
   const Tensor images = flat_images();
   const auto loss = edm_loss(network, images, kSigmaData, {}, 7), same = edm_loss(network, images, kSigmaData, {}, 7),
@@ -219,7 +219,7 @@ TEST(EdmLoss, DependsOnSeedAndPlaceOnly) {
 // With F = 0 the loss is the mean square of the target, which preconditioning scales to 1 on Gaussian data at every sigma.
 // The mean of 64 000 squares of unit normals is 5 standard errors (0.028) off once in 1.7e6 seeds; the seed is fixed.
 TEST(EdmLoss, IsOneForAZeroNetworkOnGaussianData) {
-  UNet network = fresh_unet();
+  SongUNet network = fresh_unet();
   torch::manual_seed(6);
   const Tensor images = kSigmaData * torch::randn({1000, 1, 8, 8});
   const torch::NoGradGuard no_grad;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Opens a report page in headless Chromium and checks that it works: ready, every chart drawn, no error, nothing fetched.
+"""Opens a report page in headless Chromium and checks that it works: ready, every chart drawn, no error, nothing fetched, every picture
+with a text, every slider shows what its table says, and no wider than a phone.
 
     browser_test.py PAGE.html [--charts N] [--screenshot OUT.png] [--width 1280] [--height 0] [--dark] [--chromium PATH] [--no_self_check]
 
@@ -21,6 +22,7 @@ import tempfile
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-extensions", "--disable-dev-shm-usage",
          "--disable-crash-reporter", "--hide-scrollbars", "--mute-audio", "--host-resolver-rules=MAP * ~NOTFOUND"]
+PHONE = 360  # pixels
 BREAKAGES = {
     "an uncaught exception": lambda page: page.replace("</body>", "<script>throw new Error('deliberate')</script></body>"),
     "a rejected promise": lambda page: page.replace("</body>", "<script>Promise.reject(new Error('deliberate'))</script></body>"),
@@ -29,8 +31,51 @@ BREAKAGES = {
         "</head>", "<script>for (const f of ['stroke', 'fill']) CanvasRenderingContext2D.prototype[f] = function () {};</script></head>"),
     "a missing chart library": lambda page: page.replace(
         "Chart.js Contributors", "Chart.js Contributors */ throw new Error('deliberate'); /*", 1),
+    "a picture without a text": lambda page: page.replace("</main>", "<img src='data:,'></main>"),
+    "a slider that does nothing": lambda page: page.replace('range.addEventListener("input", show);', ""),
+    "a page wider than a phone": lambda page: page.replace("</main>", "<div style='width:400px'>wide</div></main>"),
+    "links too small for a finger": lambda page: page.replace("</style>", "nav a { padding: 0 !important; }</style>"),
     "a fetched picture": lambda page: page.replace("</main>", "<img alt='' src='http://127.0.0.1:9/x.png'></main>"),
 }
+# Runs inside the page, at its end. Its findings go to the body, where --dump-dom can see them, and to the frame that holds the page.
+PROBE = """<script>addEventListener('load', () => setTimeout(() => {
+  const found = [];
+  const say = (wrong, what) => wrong && found.push(what);
+  for (const img of document.images) say(!img.alt.trim(), 'a picture without a text: ' + img.outerHTML.slice(0, 60));
+  let level = 0;
+  for (const heading of document.querySelectorAll('h1, h2, h3, h4, h5, h6')) {
+    say(Number(heading.tagName[1]) > level + 1, 'a heading too deep: ' + heading.textContent);
+    level = Number(heading.tagName[1]);
+  }
+  for (const sweep of document.querySelectorAll('.sweep')) {
+    const range = sweep.querySelector('input[type=range]');
+    const slider = sweep.querySelector('.slider');
+    const addresses = (node) => [...node.querySelectorAll('img')].map((img) => img.src).join();
+    say(slider.hidden || range.labels.length !== 1 || range.tabIndex < 0, 'a slider that cannot be reached');
+    sweep.querySelectorAll('tbody tr').forEach((row, i) => {
+      range.value = i;
+      range.dispatchEvent(new Event('input'));
+      const shown = addresses(slider) === addresses(row)
+          && ['skip', 'nfe', 'rmse'].every((name) => slider.querySelector('[data-value=' + name + ']').textContent === row.dataset[name])
+          && range.getAttribute('aria-valuetext').includes(row.dataset.nfe + ' evaluations');
+      say(!shown, 'a slider that does not show row ' + i + ' of its table');
+    });
+  }
+  if (parent !== window) {
+    const {scrollWidth, clientWidth} = document.documentElement;
+    say(scrollWidth > clientWidth, 'a page of ' + scrollWidth + ' pixels on a screen of ' + clientWidth);
+    for (const target of document.querySelectorAll('nav a, summary, input')) {
+      const {height} = target.getBoundingClientRect();
+      say(height > 0 && height < 40, 'too small for a finger: ' + target.textContent.slice(0, 40));
+    }
+    parent.postMessage(JSON.stringify(found), '*');
+  }
+  document.body.dataset.found = JSON.stringify(found);
+  document.body.dataset.errors = JSON.stringify(window.__headstart_errors);
+}, 200));</script></body>"""
+# A browser window cannot be as narrow as a phone, but a frame in it can.
+FRAME = "<body style='margin:0'><iframe style='border:0;display:block' width=%d height=%d src='%s'></iframe>"
+LISTEN = "<script>addEventListener('message', (event) => { document.body.dataset.found = event.data; });</script>"
 
 
 class Body(html.parser.HTMLParser):
@@ -87,15 +132,26 @@ def check(page, options):
     source.feed(text)
     if source.outside:
         raise BadPage("the page refers to something outside itself: " + source.outside[0])
-    # The list of errors lives in the page's memory; a last script writes it where --dump-dom can see it.
-    probe = ("<script>addEventListener('load', () => setTimeout(() => {"
-             "document.body.dataset.errors = JSON.stringify(window.__headstart_errors); }, 200));</script></body>")
     with tempfile.TemporaryDirectory(prefix="headstart_page_") as folder:
-        probed = pathlib.Path(folder) / "page.html"
-        probed.write_text(probe.join(text.rsplit("</body>", 1)), encoding="utf-8")
-        code, dom, log = run_chromium(options.chromium, probed, look(options) + ["--dump-dom", "--enable-logging=stderr", "--v=0"])
-    body = Body()
-    body.feed(dom)
+        probed, frame = pathlib.Path(folder) / "page.html", pathlib.Path(folder) / "frame.html"
+        probed.write_text(PROBE.join(text.rsplit("</body>", 1)), encoding="utf-8")
+        frame.write_text(LISTEN + FRAME % (PHONE, 800, probed.as_uri()), encoding="utf-8")
+        dump = look(options) + ["--dump-dom", "--enable-logging=stderr", "--v=0"]
+        code, dom, log = run_chromium(options.chromium, probed, dump)
+        body = Body()
+        body.feed(dom)
+        raise_first_problem(body, code, log)
+        expected = source.canvases if options.charts is None else options.charts
+        if source.canvases != expected or body.data.get("data-charts") != str(expected):
+            raise BadPage("expected %d charts, the page has %d and drew %s" % (expected, source.canvases, body.data.get("data-charts")))
+        phone = Body()
+        phone.feed(run_chromium(options.chromium, frame, dump)[1])
+        if phone.data.get("data-found") != "[]":
+            raise BadPage("the page has on a phone: %s" % phone.data.get("data-found"))
+    return expected
+
+
+def raise_first_problem(body, code, log):
     console = [line for line in log.splitlines() if "CONSOLE" in line]
     if code != 0:
         raise BadPage("Chromium ended with code %d: %s" % (code, (log.strip().splitlines() or ["no message"])[-1]))
@@ -103,12 +159,10 @@ def check(page, options):
         raise BadPage("the console says: " + console[0])
     if body.data.get("data-errors") != "[]":
         raise BadPage("errors in the page: " + str(body.data.get("data-errors")))
+    if body.data.get("data-found") != "[]":
+        raise BadPage("the page has %s" % body.data.get("data-found"))
     if body.data.get("data-ready") != "true":
         raise BadPage("data-ready is %r, expected 'true'" % body.data.get("data-ready"))
-    expected = source.canvases if options.charts is None else options.charts
-    if source.canvases != expected or body.data.get("data-charts") != str(expected):
-        raise BadPage("expected %d charts, the page has %d and drew %s" % (expected, source.canvases, body.data.get("data-charts")))
-    return expected
 
 
 def screenshot(page, options):
@@ -116,10 +170,9 @@ def screenshot(page, options):
     target.unlink(missing_ok=True)
     shown = page
     with tempfile.TemporaryDirectory(prefix="headstart_page_") as folder:
-        if options.width < 500:  # a browser window cannot be as narrow as a phone, but a frame in it can
+        if options.width < 500:
             shown = pathlib.Path(folder) / "frame.html"
-            shown.write_text("<body style='margin:0'><iframe style='border:0;display:block' width=%d height=%d src='%s'></iframe>"
-                             % (options.width, options.height or 900, page.resolve().as_uri()), encoding="utf-8")
+            shown.write_text(FRAME % (options.width, options.height or 900, page.resolve().as_uri()), encoding="utf-8")
         run_chromium(options.chromium, shown, look(options) + ["--screenshot=" + str(target)])
     if not target.exists() or target.read_bytes()[:8] != b"\x89PNG\r\n\x1a\n":
         raise BadPage("no screenshot was written to %s" % target)

@@ -80,6 +80,18 @@ inline std::vector<std::uint8_t> drawn_picture(std::int64_t seed, double wobble)
   return grey_png(28, 28, pixels);
 }
 
+/// A signed wave about mid-grey, as an eigenvector looks.
+inline std::vector<std::uint8_t> wave_picture(std::int64_t k) {
+  std::vector<std::uint8_t> pixels;
+  for (int y = 0; y < 28; ++y) {
+    for (int x = 0; x < 28; ++x) {
+      const double wave = std::cos(0.11 * (k % 4 + 1) * x + k) * std::cos(0.11 * (k / 4 + 1) * y);
+      pixels.push_back(static_cast<std::uint8_t>(std::lround(128 + 127 * wave)));
+    }
+  }
+  return grey_png(28, 28, pixels);
+}
+
 /// EDM's grid from 80 to 0.002, rho = 7, with a final 0.
 inline std::vector<double> edm_grid(int steps, double top = 80) {
   std::vector<double> sigmas;
@@ -140,7 +152,33 @@ inline Spectrum example_spectrum(const std::string& name, std::size_t rank, doub
     spectrum.eigenvalues.push_back(88 * std::pow(k, -steepness) * (k < 3 ? 1.0 : 0.8) + 8e-4);
   }
   spectrum.tail = spectrum.eigenvalues.back() * 0.4;
+  spectrum.mean = drawn_picture(0, 0.4);
+  for (std::int64_t k = 0; k < 12; ++k) spectrum.modes.push_back(wave_picture(k));
   return spectrum;
+}
+
+inline SamplingPath example_path(std::int64_t seed) {
+  SamplingPath path{.seed = seed};
+  for (const double sigma : edm_grid(18)) {
+    const double wobble = std::min(1.5, 0.1 * sigma);
+    path.steps.push_back({.sigma = sigma,
+                          .denoised = drawn_picture(seed, wobble),
+                          .state = drawn_picture(seed + 40, wobble),
+                          .closed_denoised = drawn_picture(seed, wobble + 0.4 / (1 + sigma)),
+                          .closed_state = drawn_picture(seed + 40, wobble + 0.2),
+                          .rmse = 0.4 / (1 + sigma)});
+  }
+  return path;
+}
+
+inline SkipSweep example_sweep() {
+  SkipSweep sweep{.label = "Heun, 18 steps", .stops = {{.sigma_skip = std::nullopt, .nfe = 35, .rmse = 0}}};
+  for (const auto& [sigma, nfe] : {std::pair{40.8, 31}, {19.35, 27}, {8.4, 23}, {5.315, 21}, {1.923, 17}})
+    sweep.stops.push_back({.sigma_skip = sigma, .nfe = nfe, .rmse = 0.5 / sigma});
+  for (SkipStop& stop : sweep.stops) {
+    for (std::int64_t seed = 0; seed < 16; ++seed) stop.thumbs.push_back({.seed = seed, .png = drawn_picture(seed, stop.rmse * 3)});
+  }
+  return sweep;
 }
 
 inline Report example_report() {
@@ -151,6 +189,8 @@ inline Report example_report() {
       .version = "0.0.0-test",
       .spectra = {example_spectrum("All classes", 256, 1.32), example_spectrum("Class 9, ankle boots", 128, 1.5)},
       .runs = {},
+      .sweeps = {example_sweep()},
+      .provenance = {{"command", "report_example"}, {"program", "headstart 0.0.0-test"}},
       .notes = {
           {"Hardware", "Two cores, OpenBLAS, no GPU. Times are wall times of the whole run, the writing of pictures included."},
           {"What is compared", "All runs share the network, the seeds and the reference; only the solver's grid and the jump differ."}}};
@@ -165,6 +205,8 @@ inline Report example_report() {
   report.runs.push_back(example_run("respaced", 8, 4, 6.95, 0.12));
   report.runs.push_back(example_run("respaced", 5, 4, 11.3, 0.25));
   report.runs.push_back(example_run("respaced", 3, 4, 31.8, 0.6));
+  report.runs[0].paths = {example_path(0), example_path(3)};
+  report.runs[0].provenance = {{"command", "headstart sample --network models/fashion-mnist-28x28-uncond.safetensors --outdir out/plain"}};
   for (std::size_t i = 1; i < report.runs.size(); ++i) {
     if (i == 1 || i == 4 || i == 6 || i == 7) report.runs[i].thumbs.clear();
   }
@@ -180,7 +222,9 @@ inline Report hostile_report() {
   report.date = evil;
   report.version = evil;
   report.notes = {{evil, evil}};
+  report.provenance = {{evil, evil}};
   report.spectra[0].name = evil;
+  report.sweeps[0].label = evil;
   SampleRun& run = report.runs[5];
   run.label = evil;
   run.solver = evil;
@@ -189,6 +233,8 @@ inline Report hostile_report() {
   run.reference = evil;
   run.metrics = {{evil, 1.0}};
   run.settings = {{evil, evil}};
+  run.provenance = {{evil, evil}};
+  run.paths = {example_path(2)};
   report.runs[6].features = evil;
   report.runs[6].reference = evil;
   return report;

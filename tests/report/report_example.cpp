@@ -27,6 +27,7 @@ Report solvers_report() {
       run.frechet = *run.frechet * factor + 3;
       run.frechet_interval.reset();
       run.thumbs.clear();
+      run.paths.clear();
       report.runs.push_back(run);
     }
   }
@@ -38,6 +39,7 @@ Report solvers_report() {
     run.frechet = 180.0 + static_cast<double>(i);
     run.frechet_interval.reset();
     run.thumbs.clear();
+    run.paths.clear();
     report.runs.push_back(run);
   }
   SampleRun unmeasured = headstart::testing::example_run("respaced", 12, 2.5, 1, 0);

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <string>
@@ -44,6 +48,12 @@ nlohmann::json embedded_data(const std::string& page) {
   const std::string open = "id=\"headstart-data\">";
   const std::size_t begin = page.find(open) + open.size();
   return nlohmann::json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+}
+
+/// From a section's opening tag to its end; empty where there is none.
+std::string section(const std::string& page, const std::string& id) {
+  const std::size_t begin = page.find("<section id=\"" + id + "\"");
+  return begin == std::string::npos ? "" : page.substr(begin, page.find("</section>", begin) - begin);
 }
 
 bool has_section(const std::string& page, const std::string& id) { return page.find("<section id=\"" + id + "\"") != std::string::npos; }
@@ -110,12 +120,12 @@ TEST(Report, EscapesTextThatTriesToBreakThePage) {
 
 TEST(Report, LeavesOutSectionsWithoutData) {
   const std::string full = render_report(example_report());
-  for (const char* id : {"summary", "quality", "samples", "grids", "spectrum", "notes", "settings"}) {
+  for (const char* id : {"summary", "quality", "samples", "sweep", "paths", "grids", "spectrum", "notes", "settings"}) {
     EXPECT_TRUE(has_section(full, id)) << id;
     EXPECT_NE(full.find("<a href=\"#" + std::string(id) + "\">"), std::string::npos) << id;
   }
   const std::string empty = render_report(Report{});
-  for (const char* id : {"summary", "quality", "samples", "grids", "spectrum", "notes", "settings"}) {
+  for (const char* id : {"summary", "quality", "samples", "sweep", "paths", "grids", "spectrum", "notes", "settings"}) {
     EXPECT_FALSE(has_section(empty, id)) << id;
     EXPECT_EQ(empty.find("<a href=\"#" + std::string(id) + "\">"), std::string::npos) << id;
   }
@@ -125,7 +135,9 @@ TEST(Report, LeavesOutSectionsWithoutData) {
 TEST(Report, LeavesOutWhatRunsDoNotHave) {
   Report report = example_report();
   report.spectra.clear();
+  report.sweeps.clear();
   for (SampleRun& run : report.runs) {
+    run.paths.clear();
     run.frechet.reset();
     run.frechet_interval.reset();
     run.thumbs.clear();
@@ -134,7 +146,7 @@ TEST(Report, LeavesOutWhatRunsDoNotHave) {
   const std::string page = render_report(report);
   EXPECT_TRUE(has_section(page, "summary"));
   EXPECT_TRUE(has_section(page, "grids"));
-  for (const char* id : {"quality", "samples", "spectrum"}) EXPECT_FALSE(has_section(page, id)) << id;
+  for (const char* id : {"quality", "samples", "sweep", "paths", "spectrum"}) EXPECT_FALSE(has_section(page, id)) << id;
   EXPECT_EQ(markup(page).find("Fréchet"), std::string::npos);
 }
 
@@ -183,6 +195,107 @@ TEST(Report, PutsEqualSeedsInOneColumn) {
   EXPECT_EQ(occurrences(samples, "<td><span class=\"none\">"), 1U) << "run 2 has no picture for seed 1";
   EXPECT_NE(samples.find("alt=\"Seed 3, Heun, 5 steps, 9 NFE\""), std::string::npos);
   EXPECT_NE(samples.find("src=\"data:image/png;base64,iVBORw0KGgo"), std::string::npos);
+}
+
+TEST(Report, ShowsEveryStopOfASweepWithoutScripts) {
+  const std::string page = render_report(example_report());
+  const std::string sweep = section(page, "sweep");
+  EXPECT_EQ(occurrences(sweep, "<tr data-skip="), 6U);
+  EXPECT_EQ(occurrences(sweep, "<img "), 6U * 16U) << "each picture once: the slider copies them";
+  EXPECT_NE(sweep.find("<tr data-skip=\"none\" data-nfe=\"35\" data-rmse=\"0\">"), std::string::npos);
+  EXPECT_NE(sweep.find("<tr data-skip=\"19.35\" data-nfe=\"27\" data-rmse=\"0.02584\">"), std::string::npos);
+  EXPECT_NE(sweep.find("<div class=\"slider\" hidden>"), std::string::npos);
+  EXPECT_NE(sweep.find("<details open>"), std::string::npos);
+  EXPECT_NE(sweep.find("max=\"5\""), std::string::npos);
+  EXPECT_NE(sweep.find("alt=\"Seed 15, jump to sigma 1.923\""), std::string::npos);
+}
+
+TEST(Report, PutsTheClosedFormsPathBesideTheSamplers) {
+  Report report = example_report();
+  std::string paths = section(render_report(report), "paths");
+  EXPECT_EQ(occurrences(paths, "<img "), 2U * 19U * 4U);
+  EXPECT_NE(paths.find("alt=\"Seed 3, Closed form, denoised, sigma 80\""), std::string::npos);
+  EXPECT_NE(paths.find("<td class=\"rmse\">0.005</td>"), std::string::npos);
+  for (SamplingPath& path : report.runs[0].paths) {
+    for (PathStep& step : path.steps) step = {.sigma = step.sigma, .denoised = step.denoised, .state = step.state};
+  }
+  paths = section(render_report(report), "paths");
+  EXPECT_EQ(occurrences(paths, "<img "), 2U * 19U * 2U);
+  EXPECT_EQ(paths.find("Closed form"), std::string::npos);
+}
+
+TEST(Report, NamesEigenvalueShareAndNoiseLevelOfEachMode) {
+  Report report;
+  report.spectra = {
+      {.name = "s", .eigenvalues = {6, 2}, .tail = 0.5, .dim = 6, .mean = drawn_picture(0, 0), .modes = {drawn_picture(1, 0)}}};
+  const std::string spectrum = section(render_report(report), "spectrum");
+  EXPECT_NE(spectrum.find("<b>Mode 1</b><span>λ 6</span><span>60.0\u202f%</span><span>σ 2.449</span>"), std::string::npos);
+  EXPECT_NE(spectrum.find("alt=\"Mean\""), std::string::npos);
+  EXPECT_EQ(occurrences(spectrum, "<img "), 2U);
+}
+
+TEST(Report, ListsProvenanceWithTheSettingsButNotInTooltips) {
+  const std::string page = render_report(example_report());
+  const std::string settings = section(page, "settings");
+  EXPECT_NE(settings.find("<dt>command</dt><dd>report_example</dd>"), std::string::npos);
+  EXPECT_NE(settings.find("<dd>headstart sample --network"), std::string::npos);
+  EXPECT_EQ(embedded_data(page).dump().find("headstart sample"), std::string::npos);
+}
+
+TEST(Report, GivesEveryPictureAnAlternativeText) {
+  for (const Report& report : {example_report(), hostile_report()}) {
+    const std::string text = markup(render_report(report));
+    EXPECT_EQ(occurrences(text, "<img "), occurrences(text, "\" alt=\""));
+    EXPECT_EQ(occurrences(text, " alt=\"\""), 0U);
+  }
+}
+
+TEST(Report, KeepsItsHeadingsInOrder) {
+  const std::string text = markup(render_report(example_report()));
+  const std::regex heading("<h([1-6])");
+  char before = '0';
+  for (std::sregex_iterator it(text.begin(), text.end(), heading), end; it != end; ++it) {
+    const char level = (*it)[1].str().front();
+    EXPECT_LE(level, before + 1);
+    before = level;
+  }
+  EXPECT_EQ(occurrences(text, "<h1"), 1U);
+  EXPECT_NE(render_report(example_report()).find("<html lang=\"en\">"), std::string::npos);
+}
+
+/// Contrast ratio of WCAG 2 of two colours "rrggbb".
+double contrast(const std::string& a, const std::string& b) {
+  const auto luminance = [](const std::string& colour) {
+    static constexpr std::array<double, 3> kWeights = {0.2126, 0.7152, 0.0722};
+    double sum = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const double v = std::stoi(colour.substr(2 * i, 2), nullptr, 16) / 255.0;
+      sum += kWeights[i] * (v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4));
+    }
+    return sum;
+  };
+  const auto [low, high] = std::minmax({luminance(a), luminance(b)});
+  return (high + 0.05) / (low + 0.05);
+}
+
+TEST(Report, KeepsReadableContrastInBothColourSchemes) {
+  EXPECT_NEAR(contrast("000000", "ffffff"), 21, 1e-9);
+  const std::string page = render_report(example_report());
+  const std::size_t dark = page.find("prefers-color-scheme: dark");
+  ASSERT_NE(dark, std::string::npos);
+  for (const std::string& block : {page.substr(page.find(":root {"), 900), page.substr(dark, 900)}) {
+    std::map<std::string, std::string> colours;
+    const std::string scheme = block.substr(0, block.find('}'));
+    const std::regex colour("--(\\w+): #([0-9a-f]{6})");
+    for (std::sregex_iterator it(scheme.begin(), scheme.end(), colour), end; it != end; ++it) colours[(*it)[1]] = (*it)[2];
+    ASSERT_EQ(colours.size(), 14U);
+    for (const char* ground : {"bg", "panel"}) {
+      for (const char* text : {"ink", "muted", "link"})
+        EXPECT_GE(contrast(colours[text], colours[ground]), 4.5) << text << " on " << ground;
+      for (const char* mark : {"off", "tail", "respaced", "s0", "s1", "s2", "s3"})
+        EXPECT_GE(contrast(colours[mark], colours[ground]), 3) << mark << " on " << ground;
+    }
+  }
 }
 
 TEST(Report, CountsTheTailInTheCumulativeEnergy) {
@@ -243,7 +356,43 @@ TEST(Report, RefusesRunsThatCannotBeShown) {
   EXPECT_NE(error_of([](Report& r) { r.runs[0].thumbs[1].seed = 0; }).find("expected one thumb a seed, got two for 0"), std::string::npos);
 }
 
+TEST(Report, RefusesPathsThatCannotBeShown) {
+  const auto path = [](Report& r) -> SamplingPath& { return r.runs[0].paths[1]; };
+  EXPECT_EQ(error_of([&](Report& r) { r.runs[0].paths[0].steps.clear(); }),
+            "[render_report] run 'Heun, 18 steps': expected paths with steps, got none");
+  EXPECT_NE(error_of([&](Report& r) { path(r).steps.pop_back(); }).find("expected paths of equal sigmas, got others for seed 3"),
+            std::string::npos);
+  EXPECT_NE(error_of([&](Report& r) {
+              r.runs[0].paths[0].steps[1].sigma = 80;
+            }).find("expected sigmas of a path strictly descending and >= 0, got 80 at index 1"),
+            std::string::npos);
+  EXPECT_NE(error_of([&](Report& r) { path(r).steps[2].state.clear(); }).find("expected a PNG for the path of seed 3, got 0 other bytes"),
+            std::string::npos);
+  EXPECT_NE(error_of([&](Report& r) { path(r).steps[2].rmse.reset(); }).find("closed_state and rmse at every step of the paths or at none"),
+            std::string::npos);
+  EXPECT_NE(
+      error_of([&](Report& r) { path(r).steps[2].rmse = std::numeric_limits<double>::quiet_NaN(); }).find("expected rmse to be finite"),
+      std::string::npos);
+}
+
+TEST(Report, RefusesSweepsThatCannotBeShown) {
+  EXPECT_EQ(error_of([](Report& r) { r.sweeps[0].stops.resize(1); }),
+            "[render_report] sweep 'Heun, 18 steps': expected at least two stops with pictures, got 1");
+  EXPECT_NE(error_of([](Report& r) { r.sweeps[0].stops[0].sigma_skip = 50; }).find("expected the full run first and sigma_skip at every"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.sweeps[0].stops[2].sigma_skip = 50; }).find("expected sigma_skip strictly descending"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) {
+              r.sweeps[0].stops[2].thumbs.pop_back();
+            }).find("expected the same seeds at every stop, got others at stop 2"),
+            std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.sweeps.push_back(r.sweeps[0]); }).find("the sweep label 'Heun, 18 steps' twice"), std::string::npos);
+}
+
 TEST(Report, RefusesSpectraThatCannotBeShown) {
+  EXPECT_NE(error_of([](Report& r) { r.spectra[0].mean.clear(); }).find("expected mode pictures beside a mean"), std::string::npos);
+  EXPECT_NE(error_of([](Report& r) { r.spectra[0].modes[3].resize(8); }).find("expected a PNG for a mode, got 8 other bytes"),
+            std::string::npos);
   EXPECT_EQ(error_of([](Report& r) { r.spectra[0].eigenvalues.clear(); }),
             "[render_report] spectrum 'All classes': expected eigenvalues, got none");
   EXPECT_NE(error_of([](Report& r) {

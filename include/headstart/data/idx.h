@@ -1,8 +1,10 @@
 #pragma once
 // IDX, the format of MNIST and Fashion-MNIST: magic 0 0 type ndim, big-endian sizes, then the values. Plain or gzip-compressed.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,9 @@ std::unique_ptr<ImageStream> open_idx(const std::string& path);
 
 /// The same over bytes that are already open (at their start); labels are looked for beside `path`.
 std::unique_ptr<ImageStream> open_idx(std::unique_ptr<ByteSource> source, const std::string& path);
+
+/// Whether the header at the start of a plain file says a length that is the file's: what starts like IDX by chance does not.
+bool idx_header_fits(std::span<const std::byte> start, std::int64_t file_size);
 
 /// One label an element of a uint8 IDX file [N]. @throws DataError as open_idx
 std::vector<std::int64_t> read_idx_labels(const std::string& path);

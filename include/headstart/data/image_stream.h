@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "headstart/data/image_bytes.h"
 #include "headstart/data/image_shape.h"
 
 namespace headstart {
@@ -36,16 +37,25 @@ class ImageStream {
 
   /// One class label an image, in stream order; empty where the data set has none.
   virtual const std::vector<std::int64_t>& labels() const = 0;
+
+ protected:
+  /// What read() asks of its argument. @throws InvalidArgument as read()
+  void require_room(std::span<const float> out) const;
+};
+
+struct DataOptions {
+  PixelsAs as = PixelsAs::stored;  ///< grey or RGB pictures whatever they are stored as
 };
 
 /// Opens any supported DATA argument; the format is recognised by content, not by name.
 ///
-/// Accepts: an IDX image file, also gzip-compressed (labels file beside it, found by name); `.npy` (uint8 [N,H,W], [N,H,W,C] or [N,C,H,W];
-/// float [N,D] or [N,C,H,W]), also gzip-compressed; `.npz` (the array `samples`, or `images`, or the only one; integers in `labels`);
-/// a folder of PNG files (recursive, sorted by path); the names `fashion-mnist` (60,000 training images) and
-/// `fashion-mnist-test` (10,000) of the Debian package dataset-fashion-mnist, whose folder the environment variable
-/// HEADSTART_FASHION_MNIST replaces.
+/// Accepts: a folder of PNG and JPEG files, or a zip of them as EDM makes it (recursive, sorted by path; labels in `dataset.json`);
+/// CIFAR-10's binary batches (one file, or a folder with all five); an IDX image file, also gzip-compressed (labels file beside it, found
+/// by name); `.npy` (uint8 [N,H,W], [N,H,W,C] or [N,C,H,W]; float [N,D] or [N,C,H,W]), also gzip-compressed; `.npz` (the array `samples`,
+/// or `images`, or the only one; integers in `labels`); the names `fashion-mnist` (60,000 training images) and `fashion-mnist-test`
+/// (10,000) of the Debian package dataset-fashion-mnist, whose folder the environment variable HEADSTART_FASHION_MNIST replaces.
 /// @throws DataError where the path does not exist, is empty, or is none of these (lists what is understood); see the readers for the rest
-std::unique_ptr<ImageStream> open_images(const std::string& data);
+/// @throws InvalidArgument where another kind of picture is asked of float data
+std::unique_ptr<ImageStream> open_images(const std::string& data, const DataOptions& options = {});
 
 }  // namespace headstart

@@ -7,26 +7,21 @@
 #include <string>
 #include <vector>
 
+#include "headstart/data/image_bytes.h"
 #include "headstart/data/image_shape.h"
 
 namespace headstart {
 
-/// An 8-bit image, values in C, H, W order.
-struct ImageBytes {
-  ImageShape shape;
-  std::vector<std::uint8_t> chw;
-};
-
-/// Strict: 8-bit grey or RGB only.
-/// @throws DataError where the file is missing, empty, truncated, corrupt or not a PNG; where it has alpha or transparency, a palette,
-///   16 bits or fewer than 8, all of which are converted only on request
-ImageBytes read_png(const std::string& path);
+/// 8-bit grey or RGB only, unless a conversion is asked for (image_from_hwc; 16 bits are scaled to 8).
+/// @throws DataError where the file is missing, empty, truncated, corrupt or not a PNG; with PixelsAs::stored, where it has alpha or
+///   transparency, a palette, 16 bits or fewer than 8
+ImageBytes read_png(const std::string& path, PixelsAs as = PixelsAs::stored);
 
 /// The same from memory; `name` is what messages call it.
-ImageBytes decode_png(const std::string& name, std::span<const std::byte> png);
+ImageBytes decode_png(const std::string& name, std::span<const std::byte> png, PixelsAs as = PixelsAs::stored);
 
-/// Shape from the first bytes of the file, without decoding it. @throws DataError as read_png, of what the first bytes tell
-ImageShape read_png_shape(const std::string& path);
+/// Shape of what decode_png gives, from the first 26 bytes or more. @throws DataError as decode_png, of what the first bytes tell
+ImageShape png_shape(const std::string& name, std::span<const std::byte> start, PixelsAs as = PixelsAs::stored);
 
 /// A PNG file in memory. @throws InvalidArgument unless C is 1 or 3, sizes are positive and `chw` has C*H*W values
 std::vector<std::uint8_t> encode_png(const ImageShape& shape, std::span<const std::uint8_t> chw);

@@ -1,6 +1,9 @@
 #pragma once
 // Closed-form denoisers of one Gaussian, and its density.
 
+#include <memory>
+#include <mutex>
+
 #include "headstart/denoise/denoiser.h"
 #include "headstart/moments/gaussian_stats.h"
 
@@ -23,7 +26,7 @@ class IsotropicDenoiser : public Denoiser {
 };
 
 /// Posterior mean E[x0 | x] at noise level sigma under N(mean, U diag(eigenvalues) U^T + tail (I - U U^T)).
-/// Cost 4 B D R flops; keeps a float32 copy of the basis beside the float64 one.
+/// Cost 4 B D R flops. The first call with float32 points makes a float32 copy of the basis, which is kept.
 /// Source: arXiv 2412.09726, low-rank form with the PPCA tail of Tipping & Bishop 1999.
 class GaussianDenoiser : public Denoiser {
  public:
@@ -33,7 +36,13 @@ class GaussianDenoiser : public Denoiser {
 
  private:
   torch::Tensor evaluate(const torch::Tensor& x, const torch::Tensor& sigma) const override;
-  GaussianStats stats_, stats32_;
+  struct Single {
+    std::once_flag made;
+    GaussianStats stats;
+  };
+  const GaussianStats& single() const;
+  GaussianStats stats_;
+  std::shared_ptr<Single> single_ = std::make_shared<Single>();  // the float32 copy, which samplers never need
 };
 
 /// log N(x; mean, Sigma + sigma^2 I), in nats.

@@ -52,7 +52,7 @@ GaussianStats gaussian_from_moments(const torch::Tensor& mean, const torch::Tens
 /// Writes `*.safetensors` (tensors mean, basis, eigenvalues, tail). @throws DataError where it cannot be written
 void save_stats(const std::string& path, const GaussianStats& stats);
 
-/// @throws DataError where the file is missing, no statistics file, or inconsistent
+/// @throws DataError where the file is missing, no statistics file, or inconsistent (the basis not orthonormal, for one)
 GaussianStats load_stats(const std::string& path);
 
 /// f(Sigma) y for a function f of the covariance's eigenvalues: U diag(modes) U^T y + tail (I - U U^T) y. Every closed form below is this.

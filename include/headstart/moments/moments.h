@@ -17,8 +17,11 @@ class MomentAccumulator {
  public:
   explicit MomentAccumulator(std::int64_t dim);
 
-  /// @param x  [B, D], any floating dtype. @throws InvalidArgument on another shape. Cost 2 B D^2 flops.
-  void add(const torch::Tensor& x);
+  /// @param x          [B, D], any floating dtype
+  /// @param meanwhile  anything else to do with the batch, at the same time on one of the threads
+  /// @throws InvalidArgument on another shape
+  /// Cost B D^2 flops, those of one half of a symmetric matrix. The sums do not depend on the number of threads.
+  void add(const torch::Tensor& x, const std::function<void()>& meanwhile = {});
 
   std::int64_t count() const { return count_; }
   /// [D]. @throws InvalidArgument before the first point
@@ -43,8 +46,8 @@ struct FitOptions {
   std::function<void(std::int64_t)> on_progress{};  ///< images so far; may throw to stop
 };
 
-/// Fits a Gaussian to the stream (from where it stands to its end or the limit), covariance divisor N.
-/// @throws what the stream throws, and gaussian_from_moments
+/// Fits a Gaussian to the stream (from where it stands to its end or the limit) by way of its D x D covariance, divisor N.
+/// Memory: dense_fit_bytes (fit_method.h) and a batch. @throws what the stream throws, and gaussian_from_moments
 GaussianStats fit_gaussian(ImageStream& stream, const FitOptions& options = {});
 
 /// Mean log-likelihood, in nats a point, of the points a Gaussian was fitted to by maximum likelihood: -1/2 (D ln 2 pi + log det + D).

@@ -17,7 +17,8 @@ struct NetworkInfo {
   double range_low = -1, range_high = 1;  ///< of the data it was trained on
   double sigma_min = 0.002, sigma_max = 80;
   std::int64_t parameters = 0;
-  std::string sha256{};  ///< of the file
+  std::string sha256{};      ///< of the file
+  std::int64_t classes = 0;  ///< > 0: it wants a class label as well
 };
 
 /// A denoiser that came from a file. Calls run in micro-batches of one fixed shape, so a row's result depends on nothing but the row.
@@ -26,6 +27,10 @@ class Network : public Denoiser {
   explicit Network(NetworkInfo info) : info_(std::move(info)) {}
   const NetworkInfo& info() const { return info_; }
   std::int64_t dim() const override { return info_.shape.dim(); }
+
+  /// What every evaluation begins with. To be called before work that would be lost.
+  /// @throws InvalidArgument where the network wants a class: none can be named yet, and guessing one would give wrong pictures
+  void require_no_classes() const;
 
  protected:
   /// D for one micro-batch: x [M, C, H, W] and sigma [M, 1, 1, 1], float32 on the network's device. Called from several threads at once.
@@ -43,8 +48,7 @@ torch::Device parse_device(const std::string& name);
 
 /// Loads a network, by content: safetensors with an `arch`, or TorchScript with a JSON card beside it (`name.pt.json`).
 /// @param device  "cpu" or "cuda[:i]" (GPU runs are untested)
-/// @throws DataError where a file is missing, unreadable or no network; InvalidArgument for a card's value that is not known (lists those
-///         that are)
+/// @throws DataError where a file is missing, unreadable or no network, or its card is wrong; InvalidArgument for an unknown device
 std::shared_ptr<Network> load_network(const std::string& path, const std::string& device = "cpu");
 
 }  // namespace headstart

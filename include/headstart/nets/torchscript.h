@@ -8,12 +8,9 @@
 
 namespace headstart {
 
-/// Loads `path` and the card `path + ".json"`.
-///
-/// Known so far: prediction `denoised` with time `sigma` (the identity: out = D(x, sigma)), and prediction `eps` on schedule `vp_linear`
-/// with time `step` (D = x - sigma * eps, input x_t = x / sqrt(1 + sigma^2); Ho et al., arXiv 2006.11239). The network is called as f(x,
-/// time [B]).
-/// @throws DataError where file or card is missing or unreadable; InvalidArgument where the card asks for something else
+/// Loads `path` and the card `path + ".json"` (card.h), which says how the network is called, as f(input [M, C, H, W], time [M]), and what
+/// it returns. Turning that into D is in parametrisation.h.
+/// @throws DataError where file or card is missing, unreadable or contradicts itself; InvalidArgument for an unknown device
 std::shared_ptr<Network> load_torchscript(const std::string& path, const std::string& device = "cpu");
 
 }  // namespace headstart

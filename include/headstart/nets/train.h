@@ -10,7 +10,7 @@
 
 #include "headstart/nets/classifier.h"
 #include "headstart/nets/optimizer.h"
-#include "headstart/nets/unet.h"
+#include "headstart/nets/song_unet.h"
 
 namespace headstart {
 
@@ -32,6 +32,8 @@ struct TrainOptions {
   std::int64_t seed = 0;
   std::string checkpoint{};  ///< file to resume from and to save to; none where empty
   std::int64_t checkpoint_images = 20'000;
+  std::vector<std::int64_t> keep{};  ///< ascending; as soon as so many images were seen, on_keep finds the averaged weights in the module
+  std::function<void(std::int64_t images)> on_keep{};
   std::function<bool(const TrainProgress&)> on_progress{};  ///< called after every step; false saves a checkpoint and stops
 };
 
@@ -44,6 +46,10 @@ struct TrainResult {
 
 /// Mean loss over images [first, first + count) of the endless stream of training images; must not depend on threads.
 using ShardLoss = std::function<torch::Tensor(std::int64_t first, std::int64_t count)>;
+
+/// `count` numbers of images from about 1/128 of `images` up to `images` itself, each the same multiple of the one before: a network learns
+/// most at the start, so its history is kept on a logarithmic scale.
+std::vector<std::int64_t> logarithmic_marks(std::int64_t images, std::int64_t count);
 
 /// Minimises the loss with Adam and leaves the averaged weights in `module`. Equal options and seed give equal weights, however
 /// many threads work and however often the run was interrupted and resumed.
@@ -76,7 +82,7 @@ struct NoiseDistribution {
 /// The loss of a denoiser D = c_skip x + c_out F(c_in x; c_noise), weighted so that F's target has unit variance (EDM, arXiv 2206.00364,
 /// eq. 8 and table 1). Noise and levels depend on (seed, first) only.
 /// @param images  [N, C, H, W] float32 in data units
-ShardLoss edm_loss(UNet network, torch::Tensor images, double sigma_data, const NoiseDistribution& noise, std::int64_t seed);
+ShardLoss edm_loss(SongUNet network, torch::Tensor images, double sigma_data, const NoiseDistribution& noise, std::int64_t seed);
 
 /// Cross entropy of a classifier on images shifted by up to `shift` pixels and mirrored at random.
 /// @param labels  [N] int64

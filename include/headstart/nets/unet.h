@@ -52,7 +52,4 @@ class UNetImpl : public torch::nn::Module {
 };
 TORCH_MODULE(UNet);
 
-/// Number of trainable values.
-std::int64_t count_parameters(const torch::nn::Module& module);
-
 }  // namespace headstart

@@ -14,7 +14,10 @@ namespace headstart {
 /// Ordered name/value pairs, shown as they are.
 using ReportPairs = std::vector<std::pair<std::string, std::string>>;
 
-/// The eigenvalues of one fitted Gaussian. Only what the two spectrum charts and their caption need.
+/// A whole PNG file. It is embedded as it is and scaled without smoothing.
+using PngFile = std::vector<std::uint8_t>;
+
+/// One fitted Gaussian: its eigenvalues for the two spectrum charts, its mean and leading eigenvectors as pictures.
 struct Spectrum {
   std::string name{};                 ///< what was fitted, e.g. "Fashion-MNIST, all classes"; unique in a report
   std::vector<double> eigenvalues{};  ///< variances, descending, not empty, R <= dim of them; >= 0 up to rounding
@@ -22,12 +25,44 @@ struct Spectrum {
   std::int64_t dim = 0;               ///< D; 0 means R
   std::int64_t count = 0;             ///< images the Gaussian was fitted to; 0 where unknown (left out of the caption)
   ImageShape shape{};                 ///< left out of the caption where it is {0, 0, 0}
+  PngFile mean{};                     ///< empty: no pictures of this Gaussian
+  std::vector<PngFile> modes{};       ///< leading eigenvectors about mid-grey; the k-th belongs to the k-th eigenvalue; only beside `mean`
 };
 
 /// One sample picture. Pictures of different runs stand in the same column where their seeds are equal.
 struct Thumb {
   std::int64_t seed = 0;
-  std::vector<std::uint8_t> png{};  ///< a whole PNG file; it is embedded as it is and scaled without smoothing
+  PngFile png{};
+};
+
+/// One noise level of a path, for the sampler and for the closed form that started from the same noise.
+struct PathStep {
+  double sigma = 0;
+  PngFile denoised{};         ///< the model's estimate of the finished picture
+  PngFile state{};            ///< the noisy picture, scaled so that it can be seen
+  PngFile closed_denoised{};  ///< the closed form's; this, closed_state and rmse are there at every step of a run's paths or at none
+  PngFile closed_state{};
+  std::optional<double> rmse{};  ///< between the two denoised estimates, black to white being 2
+};
+
+/// What a sampler held on its way from one seed's noise to its picture.
+struct SamplingPath {
+  std::int64_t seed = 0;
+  std::vector<PathStep> steps{};  ///< sigma strictly descending; a final 0 is the finished picture
+};
+
+/// The same seeds after one jump, or after none.
+struct SkipStop {
+  std::optional<double> sigma_skip{};  ///< empty: the full run
+  std::int64_t nfe = 0;
+  double rmse = 0;  ///< of these pictures to the full run's, black to white being 2
+  std::vector<Thumb> thumbs{};
+};
+
+/// The same seeds while the jump goes lower, for the reader to drag through. All stops show the same seeds in the same order.
+struct SkipSweep {
+  std::string label{};            ///< what was sampled, e.g. "heun 18"; unique in a report
+  std::vector<SkipStop> stops{};  ///< at least two: the full run, then sigma_skip strictly descending
 };
 
 /// A closed interval, e.g. the bootstrap interval of a metric.
@@ -57,7 +92,9 @@ struct SampleRun {
   std::string reference{};                                ///< what `frechet` was measured against
   std::vector<std::pair<std::string, double>> metrics{};  ///< further metrics, e.g. {"kid", 0.0031}; one column a name
   std::vector<Thumb> thumbs{};
-  ReportPairs settings{};  ///< everything else worth knowing, listed in full and in every tooltip
+  std::vector<SamplingPath> paths{};  ///< all with the same sigmas
+  ReportPairs settings{};             ///< everything else that decides the result, listed in full and in every tooltip
+  ReportPairs provenance{};           ///< command line, hashes, versions: listed in full, too long for tooltips
 };
 
 /// What one page shows. A section whose data are missing is left out.
@@ -68,7 +105,9 @@ struct Report {
   std::string version{};   ///< of the program that measured
   std::vector<Spectrum> spectra{};
   std::vector<SampleRun> runs{};
-  ReportPairs notes{};  ///< heading and paragraph of each remark at the end of the page
+  std::vector<SkipSweep> sweeps{};
+  ReportPairs provenance{};  ///< of the page itself: command line, hashes, versions
+  ReportPairs notes{};       ///< heading and paragraph of each remark at the end of the page
 };
 
 /// One self-contained HTML page: styles, scripts, charts and pictures are inside, nothing is ever fetched, it works from file://.
@@ -81,9 +120,10 @@ struct Report {
 ///
 /// @return  UTF-8 text; equal reports give equal bytes
 /// @throws InvalidArgument naming the run or spectrum: unknown teleport mode, duplicate or empty label, a number that is not finite,
-///         sigmas not strictly descending from above 0, sigma_skip missing with teleport or given without, a thumb that is not a PNG,
-///         frechet without features or number, an empty or ascending spectrum
-/// Cost: linear in the size of the page, which is 0.3 MB plus 4/3 of the pictures.
+///         sigmas not strictly descending from above 0, sigma_skip missing with teleport or given without, a picture that is not a PNG,
+///         frechet without features or number, an empty or ascending spectrum, more modes than eigenvalues, paths of other sigmas or half
+///         with a closed form, a sweep of fewer than two stops, out of order or of other seeds
+/// Cost: linear in the size of the page, which is 0.3 MB plus 4/3 of the PNG files.
 std::string render_report(const Report& report);
 
 }  // namespace headstart

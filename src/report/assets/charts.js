@@ -12,6 +12,11 @@ const SIZES = {
   tail: 6,
   respaced: 6.2
 };
+const MODE_DASHES = {
+  off: [],
+  tail: [8, 4],
+  respaced: [2, 3]
+};
 const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();

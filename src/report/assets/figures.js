@@ -67,6 +67,7 @@ function qualityFigure(group, panel) {
       key: mode,
       borderColor: colour(mode),
       backgroundColor: colour(mode),
+      borderDash: MODE_DASHES[mode],
       pointStyle: SHAPES[mode],
       pointRadius: SIZES[mode],
       pointHoverRadius: SIZES[mode] + 2,
