@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <utility>
 
 #include "batches.h"
@@ -200,6 +201,7 @@ RandomisedFit fit_gaussian_randomised(ImageStream& stream, const RandomisedOptio
     covariance.multiply(q, product, [&](std::int64_t done) {
       if (o.on_progress) o.on_progress(fit.passes, done);
     });
+    if (!std::isfinite(product.sum().item<double>())) throw NumericalError("[fit_gaussian_randomised] expected a finite covariance");
     std::tie(theta, w) = ritz(q, product);
     multiply_in_place(product, w);
     const Tensor leading = theta.narrow(0, 0, o.rank);
@@ -208,8 +210,7 @@ RandomisedFit fit_gaussian_randomised(ImageStream& stream, const RandomisedOptio
     fit.residual = (fit.residuals / leading.clamp_min(least)).max().item<double>();
     if (fit.residual <= o.tolerance || fit.passes == o.max_passes) break;
   }
-  product = Tensor();
-  if (!std::isfinite(fit.residual)) throw NumericalError("[fit_gaussian_randomised] expected finite eigenvalues");
+  product = Tensor();  // its memory is wanted for the basis
 
   fit.trace = covariance.trace();
   const double left_out = fit.trace - theta.sum().item<double>();

@@ -88,9 +88,8 @@ class UNetDenoiser : public Network {
   torch::Device device_;
 };
 
-}  // namespace
-
-namespace {
+std::int64_t classes_of(const UNetConfig&) { return 0; }
+std::int64_t classes_of(const SongUNetConfig& config) { return config.label_dim; }
 
 template <class Net>
 void save_network(const std::string& path, Net network, const UNetFileInfo& info) {
@@ -128,7 +127,8 @@ std::shared_ptr<Network> load_as(const SafetensorsFile& file, const std::string&
                    .sigma_min = number(file, "sigma_min"),
                    .sigma_max = number(file, "sigma_max"),
                    .parameters = count_parameters(*network),
-                   .sha256 = sha256_file(path)};
+                   .sha256 = sha256_file(path),
+                   .classes = classes_of(network->config())};
   const torch::Device target = parse_device(device);
   network->to(target);
   return std::make_shared<UNetDenoiser<Net>>(std::move(info), network, number(file, "sigma_data"), target);

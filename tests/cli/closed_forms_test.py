@@ -147,6 +147,24 @@ class Fit(unittest.TestCase):
         fit = cli.result_of("fit", folder / "data.npy", "--out", folder / "energy.safetensors", "--energy", 0.9)
         self.assertEqual(fit["rank"], next(r for r in range(1, DIM + 1) if sum(values[:r]) >= 0.9 * sum(values)))
 
+    def test_the_randomised_fit_agrees_with_the_dense_one_and_says_how_well(self):
+        out, options = folder / "randomised.safetensors", ["--rank", RANK, "--method", "randomised", "--seed", 5]
+        fit = cli.result_of("fit", folder / "data.npy", "--out", out, *options, "--tolerance", 1e-9)
+        fitted, exact = cli.Gaussian(out), cli.Gaussian(stats("cut"))
+        self.assertEqual((fit["method"], fits["cut"]["method"]), ("randomised", "dense"))
+        self.assertEqual((fits["cut"]["passes"], fits["cut"]["residual"]), (1, None))
+        self.assertGreaterEqual(fit["passes"], 1)
+        self.assertLess(fit["residual"], 1e-9)
+        self.assertLess(fit["energy_error"], 1e-9)
+        self.assertLess(cli.largest_difference([fitted.mean], [exact.mean]), 1e-12)
+        self.assertLess(cli.largest_difference([fitted.eigenvalues], [exact.eigenvalues]), 1e-12)
+        self.assertLess(cli.largest_difference(fitted.basis, exact.basis), 1e-7)
+        self.assertAlmostEqual(fitted.tail, exact.tail, delta=1e-12)
+        self.assertEqual(fitted.metadata, exact.metadata)
+        first = out.read_bytes()
+        cli.result_of("fit", folder / "data.npy", "--out", out, *options, "--tolerance", 1e-9, "--threads", 1)
+        self.assertEqual(out.read_bytes(), first)
+
     def test_limit_uses_the_first_points(self):
         fit = cli.result_of("fit", folder / "data.npy", "--out", folder / "limit.safetensors", "--limit", 25)
         mean, covariance = cli.moments(data[:25])

@@ -83,6 +83,17 @@ class Training(unittest.TestCase):
         self.assertEqual(contents(other), contents(self.out))
         self.assertEqual(result["loss_curve"], self.result["loss_curve"])
 
+    def test_networks_are_kept_on_the_way_whatever_the_precision(self):
+        out = folder / "kept.safetensors"
+        train(out, "--keep", 3, "--precision", "bf16")
+        kept = sorted(folder.glob("kept.safetensors.0*"))
+        self.assertEqual(len(kept), 3)
+        self.assertEqual(int(kept[-1].name.rsplit(".", 1)[1]), IMAGES)
+        self.assertEqual(contents(kept[-1])[1], contents(out)[1])
+        self.assertNotEqual(contents(kept[0])[1], contents(out)[1])
+        self.assertEqual(cli.result_of("info", kept[0])["kind"], "network")
+        self.assertNotEqual(contents(out)[1], contents(self.out)[1], "bfloat16 was not used")
+
     def test_an_interruption_leaves_a_checkpoint_and_no_network(self):
         self.assertRegex(self.interruption.err, r"\Aheadstart: [^\n]*interrupted[^\n]*\n\Z")
         self.assertFalse(self.stopped.exists())

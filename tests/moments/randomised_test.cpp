@@ -215,7 +215,7 @@ TEST(RandomisedFit, ReportsEveryPassAndMayBeStopped) {
                std::runtime_error);
 }
 
-TEST(RandomisedFit, RefusesOptionsOutOfRangeAndDataThatChange) {
+TEST(RandomisedFit, RefusesOptionsOutOfRangeAndDataThatChangeOrOverflow) {
   const Tensor x = random_normal({50, 20}, 11);
   const auto refusal = [&](const RandomisedOptions& options) { return message_of<InvalidArgument>([&] { randomised(x, options); }); };
   EXPECT_THAT(refusal({.rank = 0}), HasSubstr("rank from 1 to min(D, N - 1) = 20, got 0"));
@@ -230,6 +230,7 @@ TEST(RandomisedFit, RefusesOptionsOutOfRangeAndDataThatChange) {
                 fit_gaussian_randomised(stream, {.rank = 5, .columns = 5});
               }),
               HasSubstr("expected 50 images in every pass, got 49"));
+  EXPECT_THAT(message_of<NumericalError>([&] { randomised(x * 1e30, {.rank = 5}); }), HasSubstr("expected a finite covariance"));
 }
 
 }  // namespace

@@ -74,6 +74,18 @@ TEST(UNetFile, TakesEdmsNamesAndHalfPrecision) {
   EXPECT_GT(error, 0) << "the weights were not rounded";
 }
 
+TEST(UNetFile, IsRefusedForItsClasses) {
+  const TempDir folder;
+  SongUNetConfig config = tiny_unet();
+  config.label_dim = 3;
+  save_perturbed(folder / "net", config);
+  const auto network = load_network(folder / "net");
+  EXPECT_EQ(network->info().classes, 3);
+  expect_error<InvalidArgument>({"expected a network without classes, got one with 3"}, [&] {
+    network->denoise(torch::zeros({1, 64}), 1.0);
+  });
+}
+
 TEST(UNetFile, KeepsNumbersExactly) {
   const TempDir folder;
   const double odd = 0.1 + 0.2;

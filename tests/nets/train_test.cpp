@@ -118,6 +118,32 @@ TEST(Train, SavesCheckpointsOnTheWay) {
   EXPECT_EQ(there, (std::vector<bool>{false, false, true, true, true}));
 }
 
+TEST(Train, SpreadsItsMarksLogarithmically) {
+  EXPECT_EQ(logarithmic_marks(128'000, 8), (std::vector<std::int64_t>{1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000}));
+  EXPECT_EQ(logarithmic_marks(1000, 1), (std::vector<std::int64_t>{1000}));
+  EXPECT_TRUE(logarithmic_marks(1000, 0).empty());
+  EXPECT_EQ(logarithmic_marks(2, 50), (std::vector<std::int64_t>{1, 2}));  // each once
+}
+
+// The network that is kept after so many images is the averaged one, and keeping it changes nothing else.
+TEST(Train, HandsOutTheAveragedWeightsOnTheWay) {
+  TrainOptions options = short_run();
+  const Trained whole = run(options);
+  SongUNet network = fresh_unet();
+  std::vector<std::int64_t> images;
+  std::vector<Tensor> kept;
+  options.keep = {1, 70, 160};
+  options.on_keep = [&](std::int64_t seen) {
+    images.push_back(seen);
+    kept.push_back(weights_of(*network));
+  };
+  train(*network, edm_loss(network, flat_images(), kSigmaData, {}, options.seed), options, "run A");
+  EXPECT_EQ(images, (std::vector<std::int64_t>{32, 96, 160}));  // the first step at or after each mark
+  EXPECT_TRUE(torch::equal(kept.back(), whole.weights));
+  EXPECT_TRUE(torch::equal(weights_of(*network), whole.weights));
+  EXPECT_FALSE(torch::equal(kept[0], kept[1]));
+}
+
 TEST(Train, ReportsItsProgress) {
   TrainOptions options = short_run();
   options.images = 100;  // the last batch is a short one, and its last shard shorter still

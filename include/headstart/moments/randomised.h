@@ -32,8 +32,8 @@ struct RandomisedFit {
   /// 1e-10).
   double residual = 0;
   /// At most this share of the trace is what the best R directions hold beyond the listed ones: the sum of the residuals, or all that
-  /// the subspace leaves out, whichever is less. (The first assumes that no direction was missed altogether, which is as good as certain
-  /// after two passes from a random start.)
+  /// the subspace leaves out, whichever is less. The first holds once the leading directions have been found, that is for a residual well
+  /// below 1; from a random start a flat spectrum needs more than two passes for that.
   double energy_error = 0;
   double trace = 0;  ///< exact
 };
@@ -46,8 +46,8 @@ struct RandomisedFit {
 /// eigenvectors are orthonormal, and the eigenvalues their Rayleigh quotients, to float64. Results depend on the seed, not on the number of
 /// threads.
 ///
-/// @throws InvalidArgument on a rank, columns, tolerance or passes out of range; NumericalError where the stream has another number of
-///         images in a later pass; what the stream throws
+/// @throws InvalidArgument on a rank, columns, tolerance or passes out of range; NumericalError where the covariance is not finite in
+///         float32, or the stream has another number of images in a later pass; what the stream throws
 /// Cost 4 N D L flops a pass for L columns, and O(D L^2). Memory: randomised_fit_bytes (fit_method.h). Source: Halko, Martinsson, Tropp,
 /// arXiv 0909.4061, algorithm 4.4; orthonormalisation from Stathopoulos & Wu, SIAM J. Sci. Comput. 23 (2002).
 RandomisedFit fit_gaussian_randomised(ImageStream& stream, const RandomisedOptions& options);
