@@ -1,5 +1,5 @@
 #pragma once
-// The project's own U-Net, small enough to train on a CPU.
+// The U-Net of the first shipped network. `train` builds EDM's (song_unet.h) instead; this one is only read, until its successor is trained.
 
 #include <torch/torch.h>
 
