@@ -99,8 +99,8 @@ ImageBytes decode_jpeg(const std::string& name, std::span<const std::byte> jpeg,
   Reader reader(name, jpeg);
   const ImageShape stored = reader.stored();
   // A header can claim any size; a Huffman code of at least one bit for each block of 64 pixels bounds it, before anything is allocated.
-  constexpr std::size_t kPixelsAByte = 8 * 64;
-  if (static_cast<std::size_t>(stored.height * stored.width) / kPixelsAByte > jpeg.size()) {
+  constexpr std::size_t kPixelsAByte = 512;  // 8 * 64
+  if (static_cast<std::size_t>(stored.height) * static_cast<std::size_t>(stored.width) / kPixelsAByte > jpeg.size()) {
     throw DataError(name, fmt::format("cannot be decoded as JPEG: truncated, expected shape {}", to_string(stored)));
   }
   std::vector<std::uint8_t> hwc(static_cast<std::size_t>(stored.dim()));

@@ -105,7 +105,7 @@ std::string quality_section(const Report& report, const std::vector<ComparableRu
       drawings += canvas(panel.id, label, several ? 330 : 420);
       if (several) drawings += "</div>";
     }
-    if (several) drawings = "<div class=\"pair panels\">" + drawings + "</div>";
+    if (several) drawings = fmt::format("<div class=\"pair panels\">{}</div>", drawings);
     figures += fmt::format(
         "<figure>{}<figcaption><b>Figure {}.</b> Fréchet distance against the number of network evaluations, in {} features, "
         "N\u00a0=\u00a0{}{}. "

@@ -1,5 +1,6 @@
 #pragma once
-// The U-Net of the first shipped network. `train` builds EDM's (song_unet.h) instead; this one is only read, until its successor is trained.
+// The U-Net of the first shipped network. `train` builds EDM's (song_unet.h) instead; this one is only read, until its successor is
+// trained.
 
 #include <torch/torch.h>
 
