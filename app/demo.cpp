@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli.h"
+#include "data_tensors.h"
 #include "drawing.h"
 #include "evaluation.h"
 #include "headstart/core/parallel.h"
@@ -154,7 +155,7 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
   const double start = now();
   const Model model = open_network_model(shipped_model(kNetwork), cli.device);
   const auto space = open_features(resolve_features(kFeatures), model.shape);
-  const auto stream = open_images(kData);
+  const auto stream = open_data(kData);
   const RunDir dir(o.out_dir);
 
   auto stats = std::make_shared<GaussianStats>();

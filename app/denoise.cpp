@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli.h"
+#include "data_tensors.h"
 #include "headstart/denoise/gaussian.h"
 #include "headstart/error.h"
 #include "headstart/moments/moments.h"
@@ -22,7 +23,7 @@ std::shared_ptr<Denoiser> open_model(const Options& o, const Cli& cli) {
     throw InvalidArgument("denoise: expected exactly one of --stats, --network, --isotropic");
   if (!o.network.empty()) return load_network(o.network, cli.device);
   if (!o.stats.empty()) return std::make_shared<GaussianDenoiser>(load_stats(o.stats));
-  const auto stream = open_images(o.isotropic);
+  const auto stream = open_data(o.isotropic);
   Progress progress(cli, "fitting", stream->count(), "images");
   const GaussianStats stats = fit_gaussian(*stream, {.on_progress = [&](std::int64_t done) {
     progress.update(done);

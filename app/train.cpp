@@ -21,13 +21,7 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::string data, as, out, arch = "unet", test_data;
-  SongUNetConfig unet{.model_channels = 48,
-                      .channel_mult = {1, 2},
-                      .num_blocks = 1,
-                      .attn_resolutions = {},
-                      .dropout = 0,
-                      .embedding_type = "geometric",
-                      .adaptive_scale = true};
+  SongUNetConfig unet = SongUNetConfig::small({});  // the shape is that of the data
   std::string precision = "fp32";
   ClassifierConfig classifier{};
   NoiseDistribution noise{};

@@ -68,15 +68,9 @@ BENCHMARK(norm_silu_at<norm_silu_plain>)->Name("norm_silu_plain")->Apply(norm_si
 
 SongUNet shipped(torch::ScalarType type = torch::kFloat32) {
   torch::manual_seed(0);
-  SongUNet network(SongUNetConfig{.shape = {1, 28, 28},
-                                  .model_channels = 48,
-                                  .channel_mult = {1, 2},
-                                  .num_blocks = 1,
-                                  .attn_resolutions = {},
-                                  .dropout = 0,
-                                  .embedding_type = "geometric",
-                                  .adaptive_scale = true,
-                                  .patch = 2});
+  SongUNetConfig config = SongUNetConfig::small({1, 28, 28});
+  config.patch = 2;
+  SongUNet network(config);
   network->set_compute_type(type);
   return network;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what teleportation does to a network on Fashion-MNIST, and prints the tables of docs/results.md.
+"""Measures what teleportation does to a network on Fashion-MNIST, and prints the tables as Markdown.
 
     measure_teleport.py [--command build/release/headstart] [--network models/fashion-mnist-28x28-uncond.safetensors]
                         [--out out/teleport] [--num 10000]
@@ -10,6 +10,7 @@ network and of the Gaussian on 1,000 test images. What was done once is kept in 
 """
 
 import argparse
+import ast
 import gzip
 import json
 import os
@@ -152,7 +153,7 @@ def read_npy(path):
     with open(path, "rb") as file:
         major = file.read(8)[6]
         size = struct.unpack("<H" if major == 1 else "<I", file.read(2 if major == 1 else 4))[0]
-        header = eval(file.read(size), {"__builtins__": {}})  # a dictionary of literals
+        header = ast.literal_eval(file.read(size).decode())
         rows, columns = header["shape"]
         code = {"<f4": "f", "<f8": "d"}[header["descr"]]
         width = columns * struct.calcsize(code)

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "headstart/error.h"
@@ -48,6 +50,12 @@ std::vector<std::int64_t> read_labels(const std::string& path) {
 }
 
 }  // namespace
+
+bool is_zip(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  char magic[2] = {};
+  return std::filesystem::is_regular_file(path) && file.read(magic, 2) && magic[0] == 'P' && magic[1] == 'K';
+}
 
 std::vector<std::string> npz_names(const std::string& path) {
   const ZipArchive archive(path);

@@ -2,15 +2,15 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <torch/script.h>
 
 #include <filesystem>
-#include <fstream>
 #include <functional>
 
+#include "headstart/data/npz.h"
 #include "headstart/data/sha256.h"
 #include "headstart/denoise/micro_batch.h"
 #include "headstart/error.h"
+#include "headstart/nets/script.h"
 #include "headstart/nets/unet_file.h"
 
 namespace headstart {
@@ -60,23 +60,9 @@ class ClassifierFeatures : public NetworkFeatures {
   Classifier network_;
 };
 
-/// libtorch's messages run over many lines; the last one says what is wrong.
-std::string last_line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.find_last_of('\n') + 1);
-}
-
 class ScriptFeatures : public NetworkFeatures {
  public:
-  explicit ScriptFeatures(const std::string& path) : NetworkFeatures(path) {
-    try {
-      module_ = torch::jit::load(path);
-    } catch (const c10::Error& e) {
-      throw DataError(path, "expected a TorchScript file: " + last_line(e.what_without_backtrace()));
-    } catch (const std::exception& e) {  // code that does not parse
-      throw DataError(path, "expected a TorchScript file: " + last_line(e.what()));
-    }
-    module_.eval();
+  explicit ScriptFeatures(const std::string& path) : NetworkFeatures(path), module_(load_script(path)) {
     const auto forward = module_.find_method("forward");
     if (!forward) throw DataError(path, "expected a network with a method forward");
     has_return_features_ = forward->function().getSchema().argumentIndexWithName("return_features").has_value();
@@ -101,21 +87,12 @@ class ScriptFeatures : public NetworkFeatures {
   }
 
   Tensor call(const Tensor& pixels) const {
-    // The profiling executor would run its first calls on other code than the later ones, and features would depend on that.
-    const torch::jit::GraphOptimizerEnabledGuard plain(false);
-    const auto fail = [&](const std::string& why) {
-      throw DataError(path(), fmt::format("the network failed on uint8 [{}]: {}", fmt::join(pixels.sizes(), ", "), last_line(why)));
-    };
-    torch::jit::IValue out;
-    try {
-      torch::jit::Kwargs options;
-      if (has_return_features_) options["return_features"] = true;
-      out = module_.forward({pixels}, options);
-    } catch (const c10::Error& e) {
-      fail(e.what_without_backtrace());
-    } catch (const std::exception& e) {  // what a script raises or asserts is no c10::Error
-      fail(e.what());
-    }
+    const torch::jit::IValue out =
+        call_script(path(), fmt::format("the network failed on uint8 [{}]", fmt::join(pixels.sizes(), ", ")), [&] {
+          torch::jit::Kwargs options;
+          if (has_return_features_) options["return_features"] = true;
+          return module_.forward({pixels}, options);
+        });
     const auto rows = pixels.size(0);
     if (!out.isTensor()) throw DataError(path(), fmt::format("expected features [{}, F], got a {}", rows, out.tagKind()));
     const Tensor features = out.toTensor();
@@ -128,12 +105,6 @@ class ScriptFeatures : public NetworkFeatures {
   mutable torch::jit::Module module_;
   bool has_return_features_ = false;
 };
-
-bool is_zip(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  char magic[2] = {};
-  return std::filesystem::is_regular_file(path) && file.read(magic, 2) && magic[0] == 'P' && magic[1] == 'K';
-}
 
 }  // namespace
 

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 
 #include "headstart/core/tensor_file.h"
 #include "headstart/data/npz.h"
@@ -41,9 +39,7 @@ ArrayView view_of_values(const Tensor& contiguous) {
 }  // namespace
 
 bool is_reference(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  char magic[2] = {};
-  if (!std::filesystem::is_regular_file(path) || !file.read(magic, 2) || magic[0] != 'P' || magic[1] != 'K') return false;
+  if (!is_zip(path)) return false;
   const auto names = npz_names(path);
   return contains(names, "mu") && contains(names, "sigma");
 }

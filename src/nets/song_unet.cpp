@@ -118,6 +118,17 @@ SongUNetConfig SongUNetConfig::ncsnpp(const ImageShape& shape) {
   return config;
 }
 
+SongUNetConfig SongUNetConfig::small(const ImageShape& shape) {
+  return {.shape = shape,
+          .model_channels = 48,
+          .channel_mult = {1, 2},
+          .num_blocks = 1,
+          .attn_resolutions = {},
+          .dropout = 0,
+          .embedding_type = "geometric",
+          .adaptive_scale = true};
+}
+
 std::string SongUNetConfig::to_json() const {
   return nlohmann::json{{"type", "song_unet"},
                         {"shape", {shape.channels, shape.height, shape.width}},

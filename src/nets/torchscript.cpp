@@ -2,22 +2,16 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <torch/script.h>
 
 #include "headstart/data/sha256.h"
 #include "headstart/error.h"
 #include "headstart/nets/card.h"
+#include "headstart/nets/script.h"
 
 namespace headstart {
 namespace {
 
 using torch::Tensor;
-
-/// libtorch's messages run over many lines; the last one says what is wrong.
-std::string last_line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.find_last_of('\n') + 1);
-}
 
 class TorchScriptNetwork : public Network {
  public:
@@ -35,16 +29,9 @@ class TorchScriptNetwork : public Network {
 
  private:
   Tensor call(const Tensor& input, const Tensor& time) const {
-    // The profiling executor would run its first calls on other code than the later ones, and pictures would depend on that.
-    const torch::jit::GraphOptimizerEnabledGuard plain(false);
-    Tensor out;
-    try {
-      out = module_.forward({input, time}).toTensor();
-    } catch (const c10::Error& e) {
-      throw DataError(info().path, "the network failed: " + last_line(e.what_without_backtrace()));
-    } catch (const std::exception& e) {  // what a script raises or asserts is no c10::Error
-      throw DataError(info().path, "the network failed: " + last_line(e.what()));
-    }
+    const Tensor out = call_script(info().path, "the network failed", [&] {
+                         return torch::jit::IValue(module_.forward({input, time}).toTensor());
+                       }).toTensor();
     std::vector<std::int64_t> expected = input.sizes().vec();
     expected[1] = card_.output_channels;
     if (out.sizes() != expected)
@@ -63,15 +50,7 @@ class TorchScriptNetwork : public Network {
 std::shared_ptr<Network> load_torchscript(const std::string& path, const std::string& device) {
   Card card = read_card(path + ".json");
   const torch::Device target = parse_device(device);
-  torch::jit::Module module;
-  try {
-    module = torch::jit::load(path, target);
-  } catch (const c10::Error& e) {
-    throw DataError(path, "expected a TorchScript file: " + last_line(e.what_without_backtrace()));
-  } catch (const std::exception& e) {  // code that does not parse
-    throw DataError(path, "expected a TorchScript file: " + last_line(e.what()));
-  }
-  module.eval();
+  torch::jit::Module module = load_script(path, target);
   card.info.path = path;
   card.info.sha256 = sha256_file(path);
   for (const auto& parameter : module.parameters()) card.info.parameters += parameter.numel();

@@ -18,21 +18,14 @@ inline void perturb(torch::nn::Module& module, std::int64_t seed = 1, double sca
 
 /// One block a level on 8 x 8 pixels: milliseconds a call.
 inline SongUNetConfig tiny_unet() {
-  return {.shape = {1, 8, 8},
-          .model_channels = 8,
-          .channel_mult = {1, 2},
-          .num_blocks = 1,
-          .attn_resolutions = {},
-          .dropout = 0,
-          .embedding_type = "geometric",
-          .adaptive_scale = true};
+  SongUNetConfig config = SongUNetConfig::small({1, 8, 8});
+  config.model_channels = 8;
+  return config;
 }
 
 /// The network that the project ships.
 inline SongUNetConfig shipped_unet() {
-  SongUNetConfig config = tiny_unet();
-  config.shape = {1, 28, 28};
-  config.model_channels = 48;
+  SongUNetConfig config = SongUNetConfig::small({1, 28, 28});
   config.patch = 2;
   return config;
 }

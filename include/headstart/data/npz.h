@@ -13,6 +13,9 @@
 
 namespace headstart {
 
+/// Whether a path is a file that begins as zip archives do: an npz, or a TorchScript network.
+bool is_zip(const std::string& path);
+
 /// Keys of the arrays (member names without ".npy"), in the order of the file.
 /// @throws DataError where the file is missing, empty or not a zip
 std::vector<std::string> npz_names(const std::string& path);

@@ -34,6 +34,8 @@ struct SongUNetConfig {
   /// The two networks of EDM (arXiv 2206.00364, table 7) for images of a shape: 55.7 and 56.4 million parameters for CIFAR-10.
   static SongUNetConfig ddpmpp(const ImageShape& shape);
   static SongUNetConfig ncsnpp(const ImageShape& shape);
+  /// The project's own: 48 and 96 channels at two levels of one block, small enough to train on a CPU.
+  static SongUNetConfig small(const ImageShape& shape);
 
   std::string to_json() const;
   /// @throws InvalidArgument on a missing or ill-typed key
