@@ -10,6 +10,7 @@
 #include "headstart/nets/norm_silu.h"
 #include "headstart/nets/precondition.h"
 #include "headstart/nets/train.h"
+#include "plain_unet.h"
 
 namespace headstart {
 namespace {
@@ -75,40 +76,72 @@ SongUNet shipped(torch::ScalarType type = torch::kFloat32) {
   return network;
 }
 
-/// Denoising as a network from a file does it: EDM's preconditioning, micro-batches in parallel.
+/// What computes: the same network in libtorch's own layers (plain_unet.h), ours, ours with bfloat16 convolutions.
+enum Kind { kPlain, kFloat, kBfloat16 };
+
+torch::ScalarType type_of(std::int64_t kind) { return kind == kBfloat16 ? torch::kBFloat16 : torch::kFloat32; }
+
+template <class Net>
+Tensor denoise(Net& network, const Tensor& images, const Tensor& levels) {
+  const auto c = edm_preconditioning(levels.view({-1, 1, 1, 1}), 0.5);
+  return c.c_skip * images + c.c_out * network->forward(c.c_in * images, c.c_noise.flatten());
+}
+
+/// Denoising as a network from a file does it: EDM's preconditioning, micro-batches in parallel. The plain network takes the batch whole.
 void unet_denoise(benchmark::State& state) {
   set_threads(static_cast<int>(state.range(0)));
+  const torch::NoGradGuard no_grad;
   constexpr std::int64_t kRows = 64;
-  SongUNet network = shipped(state.range(1) != 0 ? torch::kBFloat16 : torch::kFloat32);
+  SongUNet network = shipped(type_of(state.range(1)));
+  PlainUNet plain;
   network->eval();
   const Tensor x = torch::randn({kRows, 784}), sigma = torch::full({kRows, 1}, 1.5);
   for (auto _ : state)
-    benchmark::DoNotOptimize(in_micro_batches(x, sigma, [&](const Tensor& points, const Tensor& levels) {
-      const auto c = edm_preconditioning(levels.view({-1, 1, 1, 1}), 0.5);
-      const Tensor images = points.view({-1, 1, 28, 28});
-      return (c.c_skip * images + c.c_out * network->forward(c.c_in * images, c.c_noise.flatten())).flatten(1);
-    }));
+    benchmark::DoNotOptimize(state.range(1) == kPlain ? denoise(plain, x.view({-1, 1, 28, 28}), sigma)
+                                                      : in_micro_batches(x, sigma, [&](const Tensor& points, const Tensor& levels) {
+                                                          return denoise(network, points.view({-1, 1, 28, 28}), levels).flatten(1);
+                                                        }));
   rate(state, "images/s", kRows);
+  state.counters["parameters"] = static_cast<double>(state.range(1) == kPlain ? count_parameters(*plain) : count_parameters(*network));
 }
-BENCHMARK(unet_denoise)->ArgNames({"threads", "bf16"})->ArgsProduct({{1, 2}, {0, 1}})->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(unet_denoise)
+    ->ArgNames({"threads", "kind"})
+    ->ArgsProduct({{1, 2}, {kPlain, kFloat, kBfloat16}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
-/// One optimiser step on 64 images in shards of 16, as train() takes it.
+/// One optimiser step on 128 images in shards of 32, as train() takes it; the plain one in one piece with libtorch's Adam.
 void unet_training_step(benchmark::State& state) {
   set_threads(static_cast<int>(state.range(0)));
-  constexpr std::int64_t kBatch = 64, kShard = 16;
-  SongUNet network = shipped(state.range(1) != 0 ? torch::kBFloat16 : torch::kFloat32);
-  const auto loss = edm_loss(network, torch::rand({256, 1, 28, 28}) * 2 - 1, 0.5, {}, 0);
+  constexpr std::int64_t kBatch = 128, kShard = 32;
+  SongUNet network = shipped(type_of(state.range(1)));
+  const Tensor data = torch::rand({256, 1, 28, 28}) * 2 - 1;
+  const auto loss = edm_loss(network, data, 0.5, {}, 0);
   FlatAdam adam(*network, {});
+  PlainUNet plain;
+  torch::optim::Adam plain_adam(plain->parameters(), 1e-3);
   std::int64_t first = 0;
   for (auto _ : state) {
-    std::vector<Tensor> gradients(kBatch / kShard);
-    parallel_shards(kBatch / kShard, [&](std::int64_t i) { gradients[i] = adam.gradient(loss(first + i * kShard, kShard)); });
-    adam.step(std::accumulate(gradients.begin() + 1, gradients.end(), gradients[0]), 1.0, 0.999);
+    if (state.range(1) == kPlain) {
+      const Tensor clean = data.narrow(0, 0, kBatch), sigma = torch::exp(torch::randn({kBatch, 1, 1, 1}) * 1.2 - 1.2);
+      const Tensor error = denoise(plain, clean + sigma * torch::randn_like(clean), sigma) - clean;
+      plain_adam.zero_grad();
+      (error.square() * (sigma.square() + 0.25) / (sigma * 0.5).square()).mean().backward();
+      plain_adam.step();
+    } else {
+      std::vector<Tensor> gradients(kBatch / kShard);
+      parallel_shards(kBatch / kShard, [&](std::int64_t i) { gradients[i] = adam.gradient(loss(first + i * kShard, kShard)); });
+      adam.step(std::accumulate(gradients.begin() + 1, gradients.end(), gradients[0]), 1.0, 0.999);
+    }
     first += kBatch;
   }
   rate(state, "images/s", kBatch);
 }
-BENCHMARK(unet_training_step)->ArgNames({"threads", "bf16"})->ArgsProduct({{1, 2}, {0, 1}})->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(unet_training_step)
+    ->ArgNames({"threads", "kind"})
+    ->ArgsProduct({{1, 2}, {kPlain, kFloat, kBfloat16}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace headstart

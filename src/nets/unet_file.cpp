@@ -68,31 +68,28 @@ Module module_of(const SafetensorsFile& file) {
 }
 
 /// D(x; sigma) = c_skip x + c_out F(c_in x; c_noise), arXiv 2206.00364, eq. 7.
-template <class Net>
 class UNetDenoiser : public Network {
  public:
-  UNetDenoiser(NetworkInfo info, Net network, double sigma_data, torch::Device device)
+  UNetDenoiser(NetworkInfo info, SongUNet network, double sigma_data, torch::Device device)
       : Network(std::move(info)), network_(std::move(network)), sigma_data_(sigma_data), device_(device) {}
 
  protected:
   Tensor denoise_images(const Tensor& x, const Tensor& sigma) const override {
     const auto c = edm_preconditioning(sigma, sigma_data_);
     // forward is not const in libtorch, but changes nothing in evaluation mode.
-    return c.c_skip * x + c.c_out * const_cast<typename Net::ContainedType&>(*network_).forward(c.c_in * x, c.c_noise.flatten());
+    return c.c_skip * x + c.c_out * const_cast<SongUNetImpl&>(*network_).forward(c.c_in * x, c.c_noise.flatten());
   }
   torch::Device device() const override { return device_; }
 
  private:
-  Net network_;
+  SongUNet network_;
   double sigma_data_;
   torch::Device device_;
 };
 
-std::int64_t classes_of(const UNetConfig&) { return 0; }
-std::int64_t classes_of(const SongUNetConfig& config) { return config.label_dim; }
+}  // namespace
 
-template <class Net>
-void save_network(const std::string& path, Net network, const UNetFileInfo& info) {
+void save_unet(const std::string& path, SongUNet network, const UNetFileInfo& info) {
   save_module(path, *network,
               {{"arch", network->config().to_json()},
                {"prediction", "edm"},
@@ -103,16 +100,10 @@ void save_network(const std::string& path, Net network, const UNetFileInfo& info
               info.training);
 }
 
-}  // namespace
-
-void save_unet(const std::string& path, UNet network, const UNetFileInfo& info) { save_network(path, network, info); }
-void save_unet(const std::string& path, SongUNet network, const UNetFileInfo& info) { save_network(path, network, info); }
-
-namespace {
-
-template <class Net, class Config>
-std::shared_ptr<Network> load_as(const SafetensorsFile& file, const std::string& path, const std::string& device) {
-  auto network = module_of<Net, Config>(file);
+std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device) {
+  const SafetensorsFile file(path);
+  if (!file.metadata().contains("arch")) throw DataError(path, "expected a network: a safetensors file with metadata arch");
+  auto network = module_of<SongUNet, SongUNetConfig>(file);
   load_module(file, *network);
   const std::string& range = file.metadata("range");
   double low = 0, high = 0;
@@ -128,19 +119,10 @@ std::shared_ptr<Network> load_as(const SafetensorsFile& file, const std::string&
                    .sigma_max = number(file, "sigma_max"),
                    .parameters = count_parameters(*network),
                    .sha256 = sha256_file(path),
-                   .classes = classes_of(network->config())};
+                   .classes = network->config().label_dim};
   const torch::Device target = parse_device(device);
   network->to(target);
-  return std::make_shared<UNetDenoiser<Net>>(std::move(info), network, number(file, "sigma_data"), target);
-}
-
-}  // namespace
-
-std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device) {
-  const SafetensorsFile file(path);
-  if (!file.metadata().contains("arch")) throw DataError(path, "expected a network: a safetensors file with metadata arch");
-  const bool song = file.metadata("arch").find("song_unet") != std::string::npos;
-  return song ? load_as<SongUNet, SongUNetConfig>(file, path, device) : load_as<UNet, UNetConfig>(file, path, device);
+  return std::make_shared<UNetDenoiser>(std::move(info), network, number(file, "sigma_data"), target);
 }
 
 void save_classifier(const std::string& path, Classifier network, const Metadata& training) {

@@ -16,6 +16,7 @@
   ASSET(charts_js, HEADSTART_CHARTS_JS_FILE)
   ASSET(figures_js, HEADSTART_FIGURES_JS_FILE)
   ASSET(sweep_js, HEADSTART_SWEEP_JS_FILE)
+  ASSET(studies_js, HEADSTART_STUDIES_JS_FILE)
   ASSET(chart_js, HEADSTART_CHART_JS_FILE)
 
   .section .note.GNU-stack, "", %progbits

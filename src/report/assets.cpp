@@ -11,6 +11,7 @@ extern const char headstart_asset_page_js_begin[], headstart_asset_page_js_end[]
 extern const char headstart_asset_charts_js_begin[], headstart_asset_charts_js_end[];
 extern const char headstart_asset_figures_js_begin[], headstart_asset_figures_js_end[];
 extern const char headstart_asset_sweep_js_begin[], headstart_asset_sweep_js_end[];
+extern const char headstart_asset_studies_js_begin[], headstart_asset_studies_js_end[];
 extern const char headstart_asset_chart_js_begin[], headstart_asset_chart_js_end[];
 }
 // clang-format on
@@ -28,6 +29,7 @@ std::string_view page_js() { return between(headstart_asset_page_js_begin, heads
 std::string_view charts_js() { return between(headstart_asset_charts_js_begin, headstart_asset_charts_js_end); }
 std::string_view figures_js() { return between(headstart_asset_figures_js_begin, headstart_asset_figures_js_end); }
 std::string_view sweep_js() { return between(headstart_asset_sweep_js_begin, headstart_asset_sweep_js_end); }
+std::string_view studies_js() { return between(headstart_asset_studies_js_begin, headstart_asset_studies_js_end); }
 std::string_view chart_js() { return between(headstart_asset_chart_js_begin, headstart_asset_chart_js_end); }
 
 }  // namespace headstart::assets

@@ -11,6 +11,7 @@ std::string_view page_js();
 std::string_view charts_js();
 std::string_view figures_js();
 std::string_view sweep_js();
+std::string_view studies_js();
 std::string_view chart_js();  ///< Chart.js, minified, as the distribution packages it
 
 }  // namespace headstart::assets

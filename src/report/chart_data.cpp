@@ -1,5 +1,8 @@
 #include "chart_data.h"
 
+#include <cmath>
+
+#include "sections.h"
 #include "spectra.h"
 
 namespace headstart {
@@ -37,6 +40,29 @@ Json spectrum_json(const Spectrum& spectrum) {
   return out;
 }
 
+/// [x, y] or [x, y, low, high] of each point that the axes can show.
+Json curve_json(const Curve& curve, const LineChart& chart) {
+  Json points = Json::array();
+  for (std::size_t i = 0; i < curve.x.size(); ++i) {
+    const double x = curve.x[i], y = curve.y[i];
+    if (!std::isfinite(y) || (chart.log_x && x <= 0) || (chart.log_y && y <= 0)) continue;
+    Json point = {x, y};
+    if (!curve.intervals.empty() && (!chart.log_y || curve.intervals[i].low > 0)) {
+      point.push_back(curve.intervals[i].low);
+      point.push_back(curve.intervals[i].high);
+    }
+    points.push_back(point);
+  }
+  return {{"name", curve.name}, {"prediction", curve.prediction}, {"points", points}};
+}
+
+Json line_json(const LineChart& chart, const std::string& id) {
+  Json curves = Json::array();
+  for (const Curve& curve : chart.curves) curves.push_back(curve_json(curve, chart));
+  return {{"id", id},        {"x_label", chart.x_label}, {"y_label", chart.y_label}, {"log_x", chart.log_x}, {"log_y", chart.log_y},
+          {"curves", curves}};
+}
+
 }  // namespace
 
 nlohmann::ordered_json chart_data(const Report& report, const std::vector<ComparableRuns>& groups) {
@@ -50,7 +76,12 @@ nlohmann::ordered_json chart_data(const Report& report, const std::vector<Compar
   }
   Json spectra = Json::array();
   for (const Spectrum& spectrum : report.spectra) spectra.push_back(spectrum_json(spectrum));
-  return {{"runs", runs}, {"groups", group_list}, {"spectra", spectra}};
+  Json lines = Json::array();
+  for (std::size_t i = 0; i < report.studies.size(); ++i) {
+    const auto& charts = report.studies[i].charts;
+    for (std::size_t c = 0; c < charts.size(); ++c) lines.push_back(line_json(charts[c], study_chart_id(i, c)));
+  }
+  return {{"runs", runs}, {"groups", group_list}, {"spectra", spectra}, {"lines", lines}};
 }
 
 }  // namespace headstart

@@ -19,6 +19,7 @@ set(HEADSTART_ASSETS
   CHARTS_JS=${HEADSTART_ASSETS_DIR}/charts.js
   FIGURES_JS=${HEADSTART_ASSETS_DIR}/figures.js
   SWEEP_JS=${HEADSTART_ASSETS_DIR}/sweep.js
+  STUDIES_JS=${HEADSTART_ASSETS_DIR}/studies.js
   CHART_JS=${HEADSTART_CHART_JS})
 target_sources(headstart_plain PRIVATE ${HEADSTART_ASSETS_ASM})
 # The assembler reads the files behind CMake's back: without OBJECT_DEPENDS an edited style sheet would not be embedded again.

@@ -16,7 +16,7 @@ std::string contents(const std::vector<std::pair<std::string_view, const std::st
   for (const auto& [name, body] : sections) {
     if (body->empty()) continue;
     const std::size_t id = body->find("id=\"") + 4;
-    out += fmt::format("<li><a href=\"#{}\">{}</a></li>", body->substr(id, body->find('"', id) - id), name);
+    out += fmt::format("<li><a href=\"#{}\">{}</a></li>", body->substr(id, body->find('"', id) - id), html::escape(name));
   }
   return out;
 }
@@ -40,26 +40,28 @@ std::string render_report(const Report& report) {
   const std::string paths = paths_section(report, numbering);
   const std::string grids = grids_section(report, numbering);
   const std::string spectrum = spectrum_section(report, numbering);
+  std::vector<std::string> studies;
+  for (std::size_t i = 0; i < report.studies.size(); ++i) studies.push_back(study_section(report, i, numbering));
   const std::string notes = notes_section(report);
   const std::string settings = settings_section(report);
+  std::vector<std::pair<std::string_view, const std::string*>> sections{
+      {"Runs", &summary},           {"Quality", &quality},    {"Samples", &samples},  {"Jump by jump", &sweep},
+      {"Noise to picture", &paths}, {"Noise levels", &grids}, {"Spectrum", &spectrum}};
+  for (std::size_t i = 0; i < studies.size(); ++i) sections.emplace_back(report.studies[i].heading, &studies[i]);
+  sections.insert(sections.end(), {{"Notes", &notes}, {"Settings", &settings}});
+  std::string bodies;
+  for (const auto& [name, body] : sections) bodies += *body;
   return html::fill(assets::page_html(),
                     {{"title", html::escape(report.title)},
                      {"subtitle", report.subtitle.empty() ? "" : "<p class=\"subtitle\">" + html::escape(report.subtitle) + "</p>"},
                      {"byline", byline(report)},
-                     {"contents", contents({{"Runs", &summary},
-                                            {"Quality", &quality},
-                                            {"Samples", &samples},
-                                            {"Jump by jump", &sweep},
-                                            {"Noise to picture", &paths},
-                                            {"Noise levels", &grids},
-                                            {"Spectrum", &spectrum},
-                                            {"Notes", &notes},
-                                            {"Settings", &settings}})},
-                     {"sections", summary + quality + samples + sweep + paths + grids + spectrum + notes + settings},
+                     {"contents", contents(sections)},
+                     {"sections", bodies},
                      {"css", std::string(assets::page_css())},
                      {"data", html::script_json(chart_data(report, groups))},
                      {"chart_js", std::string(assets::chart_js())},
                      {"charts_js", std::string(assets::charts_js())},
+                     {"studies_js", std::string(assets::studies_js())},
                      {"figures_js", std::string(assets::figures_js())},
                      {"sweep_js", std::string(assets::sweep_js())},
                      {"page_js", std::string(assets::page_js())}});

@@ -1,6 +1,7 @@
 #pragma once
 // The page's sections as HTML. Each is an empty string where its data are missing.
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,12 @@ std::string sweep_section(const Report& report, Numbering& numbering);
 std::string paths_section(const Report& report, Numbering& numbering);
 std::string grids_section(const Report& report, Numbering& numbering);
 std::string spectrum_section(const Report& report, Numbering& numbering);
+std::string study_section(const Report& report, std::size_t index, Numbering& numbering);
 std::string settings_section(const Report& report);
 std::string notes_section(const Report& report);
+
+/// The id of a study's chart, which its canvas and its data carry.
+std::string study_chart_id(std::size_t study, std::size_t chart);
 
 /// The mean and the leading eigenvectors as pictures; empty where the spectrum has none. Part of spectrum_section.
 std::string modes_figure(const Spectrum& spectrum, Numbering& numbering);

@@ -184,6 +184,36 @@ void check_sweep(const SkipSweep& sweep) {
   check_descending(levels, who, "sigma_skip");
 }
 
+void check_curve(const Curve& curve, const std::string& who) {
+  if (curve.x.empty() || curve.y.size() != curve.x.size() || (!curve.intervals.empty() && curve.intervals.size() != curve.x.size()))
+    throw InvalidArgument(
+        fmt::format("[render_report] {}: expected as many y (and intervals, where there are some) as x, got {}, {} and {}", who,
+                    curve.y.size(), curve.intervals.size(), curve.x.size()));
+  for (const double x : curve.x) check_finite(x, who, "x");
+  for (const ReportInterval& interval : curve.intervals) {
+    check_finite(interval.low, who, "intervals");
+    check_finite(interval.high, who, "intervals");
+  }
+}
+
+void check_study(const Study& study) {
+  const std::string who = fmt::format("study '{}'", study.heading);
+  for (const LineChart& chart : study.charts) {
+    std::set<std::string> names;
+    if (chart.curves.empty()) throw InvalidArgument(fmt::format("[render_report] {}: expected curves in a chart, got none", who));
+    for (const Curve& curve : chart.curves) {
+      check_unique(curve.name, names, "curve name");
+      check_curve(curve, who + ", curve '" + curve.name + "'");
+    }
+  }
+  for (const ReportTable& table : study.tables) {
+    if (table.columns.empty()) throw InvalidArgument(fmt::format("[render_report] {}: expected columns in a table, got none", who));
+    for (const auto& row : table.rows)
+      if (row.size() != table.columns.size())
+        throw InvalidArgument(fmt::format("[render_report] {}: expected rows of {} cells, got {}", who, table.columns.size(), row.size()));
+  }
+}
+
 }  // namespace
 
 void validate(const Report& report) {
@@ -197,6 +227,11 @@ void validate(const Report& report) {
   for (const Spectrum& spectrum : report.spectra) {
     check_unique(spectrum.name, names, "spectrum name");
     check_spectrum(spectrum);
+  }
+  std::set<std::string> studies;
+  for (const Study& study : report.studies) {
+    check_unique(study.heading, studies, "study heading");
+    check_study(study);
   }
   for (const SkipSweep& sweep : report.sweeps) {
     check_unique(sweep.label, sweeps, "sweep label");

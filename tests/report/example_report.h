@@ -181,6 +181,30 @@ inline SkipSweep example_sweep() {
   return sweep;
 }
 
+/// Curves over four decades with intervals, a value that is missing, one that a logarithmic axis cannot show, and a prediction.
+inline Study example_study() {
+  Curve gaussian{.name = "Gaussian", .x = {0.1, 0.5, 1, 5, 20, 80}, .y = {0.3, 0.11, 0.04, 0.006, 0.0009, 0.0001}};
+  for (const double y : gaussian.y) gaussian.intervals.push_back({0.9 * y, 1.1 * y});
+  const double nan = std::nan("");
+  const Curve exact{.name = "exact score", .x = {0.1, 0.5, 1, 5, 20, 80}, .y = {0.7, 0.2, 0.03, 0, nan, 0.00008}};
+  const Curve theory{.name = "predicted", .x = {0.1, 80}, .y = {0.4, 0.00009}, .prediction = true};
+  const LineChart residual{.title = "Residual",
+                           .caption = "What is not explained.",
+                           .x_label = "Noise level σ",
+                           .y_label = "1 − explained variance",
+                           .log_x = true,
+                           .log_y = true,
+                           .curves = {gaussian, exact, theory}};
+  const LineChart history{.title = "History",
+                          .x_label = "Images seen",
+                          .y_label = "Explained variance",
+                          .curves = {{.name = "σ = 5", .x = {1e4, 1e5, 1e6}, .y = {0.4, 0.9, 0.99}}}};
+  return {.heading = "What explains the score",
+          .facts = {"Measured on points that no model has seen."},
+          .charts = {residual, history},
+          .tables = {{.caption = "Jacobians.", .columns = {"σ", "overlap"}, .rows = {{"20", "0.99"}, {"5", "0.91"}}}}};
+}
+
 inline Report example_report() {
   Report report{
       .title = "Head starts on Fashion-MNIST",
@@ -190,6 +214,7 @@ inline Report example_report() {
       .spectra = {example_spectrum("All classes", 256, 1.32), example_spectrum("Class 9, ankle boots", 128, 1.5)},
       .runs = {},
       .sweeps = {example_sweep()},
+      .studies = {example_study()},
       .provenance = {{"command", "report_example"}, {"program", "headstart 0.0.0-test"}},
       .notes = {
           {"Hardware", "Two cores, OpenBLAS, no GPU. Times are wall times of the whole run, the writing of pictures included."},
@@ -225,6 +250,10 @@ inline Report hostile_report() {
   report.provenance = {{evil, evil}};
   report.spectra[0].name = evil;
   report.sweeps[0].label = evil;
+  Study& study = report.studies[0];
+  study.heading = study.facts[0] = study.charts[0].title = study.charts[0].caption = study.charts[0].x_label = study.charts[0].y_label =
+      evil;
+  study.charts[0].curves[0].name = study.tables[0].caption = study.tables[0].columns[1] = study.tables[0].rows[0][0] = evil;
   SampleRun& run = report.runs[5];
   run.label = evil;
   run.solver = evil;

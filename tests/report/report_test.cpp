@@ -325,6 +325,45 @@ TEST(Report, ThinsLargeSpectraWithoutLosingTheirEnds) {
   for (std::size_t i = 1; i < values.size(); ++i) EXPECT_GT(values[i][0], values[i - 1][0]);
 }
 
+TEST(Report, ShowsAStudysCurvesTablesAndFacts) {
+  const std::string page = render_report(example_report()), part = section(page, "study-0");
+  EXPECT_NE(page.find("<a href=\"#study-0\">What explains the score</a>"), std::string::npos);
+  for (const char* text : {"Measured on points that no model has seen.", "What is not explained.", "Jacobians.", ">0.91<", "exact score"})
+    EXPECT_NE(part.find(text), std::string::npos) << text;
+  const auto lines = embedded_data(page).at("lines");
+  ASSERT_EQ(lines.size(), 2);
+  EXPECT_EQ(lines[0].at("id"), "study-0-0");
+  const auto curves = lines[0].at("curves");
+  EXPECT_EQ(curves[0].at("points").size(), 6);
+  EXPECT_EQ(curves[0].at("points")[0].size(), 4) << "x, y and the interval";
+  EXPECT_EQ(curves[1].at("points").size(), 4) << "zero and NaN have no place on a logarithmic axis";
+  EXPECT_TRUE(curves[2].at("prediction").get<bool>());
+}
+
+TEST(Report, RefusesStudiesThatCannotBeShown) {
+  const auto refused = [](const std::function<void(Study&)>& change) -> std::string {
+    Report report = example_report();
+    change(report.studies[0]);
+    try {
+      render_report(report);
+    } catch (const InvalidArgument& e) {
+      return e.what();
+    }
+    return "nothing was thrown";
+  };
+  const auto expect = [&](const std::string& part, const std::function<void(Study&)>& change) {
+    EXPECT_NE(refused(change).find(part), std::string::npos) << refused(change);
+  };
+  expect("non-empty study heading", [](Study& s) { s.heading = ""; });
+  expect("expected curves in a chart, got none", [](Study& s) { s.charts[0].curves.clear(); });
+  expect("curve 'Gaussian': expected as many y", [](Study& s) { s.charts[0].curves[0].y.pop_back(); });
+  expect("curve 'Gaussian': expected as many y", [](Study& s) { s.charts[0].curves[0].intervals.pop_back(); });
+  expect("got the curve name 'Gaussian' twice", [](Study& s) { s.charts[0].curves[1].name = "Gaussian"; });
+  expect("expected x to be finite", [](Study& s) { s.charts[0].curves[0].x[0] = std::nan(""); });
+  expect("expected rows of 2 cells, got 1", [](Study& s) { s.tables[0].rows[0].pop_back(); });
+  expect("expected columns in a table, got none", [](Study& s) { s.tables[0].columns.clear(); });
+}
+
 TEST(Report, RefusesRunsThatCannotBeShown) {
   EXPECT_EQ(error_of([](Report& r) { r.runs[1].label = r.runs[0].label; }),
             "[render_report] expected unique names, got the run label 'Heun, 18 steps' twice");

@@ -8,7 +8,6 @@
 #include "headstart/nets/classifier.h"
 #include "headstart/nets/network.h"
 #include "headstart/nets/song_unet.h"
-#include "headstart/nets/unet.h"
 
 namespace headstart {
 
@@ -21,7 +20,6 @@ struct UNetFileInfo {
 };
 
 /// Writes atomically. @throws DataError where the file cannot be written
-void save_unet(const std::string& path, UNet network, const UNetFileInfo& info);
 void save_unet(const std::string& path, SongUNet network, const UNetFileInfo& info);
 
 /// EDM-preconditioned denoiser from a file that save_unet wrote. @throws DataError where it is none, or a weight is missing or misshaped

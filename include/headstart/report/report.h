@@ -97,6 +97,38 @@ struct SampleRun {
   ReportPairs provenance{};           ///< command line, hashes, versions: listed in full, too long for tooltips
 };
 
+/// One line of a chart.
+struct Curve {
+  std::string name{};                       ///< unique in its chart
+  std::vector<double> x{}, y{};             ///< equally many; y may be NaN where there is no value
+  std::vector<ReportInterval> intervals{};  ///< of y, one a point, or none
+  bool prediction = false;                  ///< drawn muted and dashed without marks: what theory says, beside what was measured
+};
+
+/// Lines over one axis. Points that a logarithmic axis cannot show are left out.
+struct LineChart {
+  std::string title{};  ///< above the chart where there are several in a study; its caption's first words
+  std::string caption{};
+  std::string x_label{}, y_label{};
+  bool log_x = false, log_y = false;
+  std::vector<Curve> curves{};
+};
+
+/// Rows of texts; numbers are formatted by whoever knows what they are.
+struct ReportTable {
+  std::string caption{};
+  std::vector<std::string> columns{};
+  std::vector<std::vector<std::string>> rows{};  ///< each as long as `columns`; the first column names the row
+};
+
+/// One question and what was measured to answer it: a comparison of scores, a trajectory, a network's history.
+struct Study {
+  std::string heading{};             ///< unique in a report
+  std::vector<std::string> facts{};  ///< paragraphs under the heading
+  std::vector<LineChart> charts{};
+  std::vector<ReportTable> tables{};
+};
+
 /// What one page shows. A section whose data are missing is left out.
 struct Report {
   std::string title = "headstart report";
@@ -106,6 +138,7 @@ struct Report {
   std::vector<Spectrum> spectra{};
   std::vector<SampleRun> runs{};
   std::vector<SkipSweep> sweeps{};
+  std::vector<Study> studies{};
   ReportPairs provenance{};  ///< of the page itself: command line, hashes, versions
   ReportPairs notes{};       ///< heading and paragraph of each remark at the end of the page
 };
@@ -122,7 +155,8 @@ struct Report {
 /// @throws InvalidArgument naming the run or spectrum: unknown teleport mode, duplicate or empty label, a number that is not finite,
 ///         sigmas not strictly descending from above 0, sigma_skip missing with teleport or given without, a picture that is not a PNG,
 ///         frechet without features or number, an empty or ascending spectrum, more modes than eigenvalues, paths of other sigmas or half
-///         with a closed form, a sweep of fewer than two stops, out of order or of other seeds
+///         with a closed form, a sweep of fewer than two stops, out of order or of other seeds, a curve whose lists differ in length, a
+///         table with a row of another length
 /// Cost: linear in the size of the page, which is 0.3 MB plus 4/3 of the PNG files.
 std::string render_report(const Report& report);
 

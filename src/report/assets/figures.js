@@ -359,5 +359,6 @@ function figures() {
     all["spectrum-chart"] = spectrumFigure;
     all["energy-chart"] = energyFigure;
   }
+  for (const chart of data.lines) all[chart.id] = () => lineFigure(chart);
   return all;
 }
