@@ -67,6 +67,7 @@ void add_train(CLI::App& app, Cli& cli);
 void add_evaluate(CLI::App& app, Cli& cli);
 void add_report(CLI::App& app, Cli& cli);
 void add_demo(CLI::App& app, Cli& cli);
+void add_compare(CLI::App& app, Cli& cli);
 void add_trajectory(CLI::App& app, Cli& cli);
 void add_score_ood(CLI::App& app, Cli& cli);
 void add_info(CLI::App& app, Cli& cli);

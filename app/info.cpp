@@ -13,7 +13,7 @@
 #include "headstart/data/sha256.h"
 #include "headstart/error.h"
 #include "headstart/metrics/reference.h"
-#include "headstart/moments/gaussian_stats.h"
+#include "headstart/moments/mixture_stats.h"
 #include "headstart/nets/network.h"
 #include "run_dir.h"
 
@@ -42,12 +42,16 @@ ordered_json describe_safetensors(const std::string& path) {
                  : kind == "headstart-checkpoint" ? "checkpoint"
                                                   : "safetensors";
   if (json["kind"] == "statistics") {
-    const GaussianStats stats = load_stats(path);
+    const bool is_one = !is_mixture(path);
+    const MixtureStats stats = load_mixture(path);
+    if (!is_one) json["components"] = stats.components();
     json["dim"] = stats.dim();
     json["rank"] = stats.rank();
     json["trace"] = stats.trace();
-    json["largest_eigenvalue"] = stats.eigenvalues[0].item<double>();
-    json["tail"] = stats.tail;
+    json["largest_eigenvalue"] = stats.eigenvalues.max().item<double>();
+    const double least = stats.tail.min().item<double>(), most = stats.tail.max().item<double>();
+    json["tail"] = is_one ? ordered_json(least) : ordered_json({least, most});
+    if (!is_one) json["weights"] = {stats.weights.min().item<double>(), stats.weights.max().item<double>()};
   }
   std::int64_t values = 0;
   for (const auto& name : file.names()) {

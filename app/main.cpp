@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
   app::add_evaluate(parser, cli);
   app::add_report(parser, cli);
   app::add_demo(parser, cli);
+  app::add_compare(parser, cli);
   app::add_trajectory(parser, cli);
   app::add_score_ood(parser, cli);
   app::add_info(parser, cli);

@@ -25,7 +25,8 @@ using nlohmann::ordered_json;
 constexpr std::size_t kGridImages = 100;
 
 struct Options {
-  std::string network, stats, outdir, seeds = "0-63", teleport = "off", mode = "tail", teleport_stats, denoise_to_zero = "on", grid;
+  ModelOptions model{};
+  std::string outdir, seeds = "0-63", teleport = "off", mode = "tail", teleport_stats, denoise_to_zero = "on", grid;
   std::vector<double> sigmas;
   SamplingOptions sampling{};
   std::int64_t save_path = 0;
@@ -99,14 +100,13 @@ bool same_pictures(ordered_json a, ordered_json b) {
   for (ordered_json* settings : {&a, &b}) {
     if (!settings->is_object() || !settings->contains("seeds")) return false;
     (*settings)["seeds"] = parse_seeds((*settings)["seeds"].get<std::string>());
-    for (const char* path : {"network", "stats", "teleport_stats"}) settings->erase(path);
+    for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats"}) settings->erase(path);
   }
   return a == b;
 }
 
 ordered_json sample_verb(Options& o, const Cli& cli) {
-  if (o.network.empty() == o.stats.empty()) throw InvalidArgument("sample: expected exactly one of --network, --stats");
-  const Model model = o.network.empty() ? open_stats_model(o.stats) : open_network_model(o.network, cli.device);
+  const Model model = open_model(o.model, cli, "sample");
   const bool images = (model.shape.channels == 1 || model.shape.channels == 3) && model.shape.height > 1 && model.shape.width > 1;
   if (!images && !o.npz) throw InvalidArgument("--npz: expected with data that are not images (shape " + to_string(model.shape) + ")");
   if (o.npz && (o.subdirs || !o.grid.empty()))
@@ -198,8 +198,7 @@ void add_sample(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
   auto* verb = add_verb(app, cli, "sample", "Draw samples from a network or a closed form, with or without a head start.",
                         [o](const Cli& c) { return sample_verb(*o, c); });
-  verb->add_option("--network", o->network, "a trained network");
-  verb->add_option("--stats", o->stats, "a fitted Gaussian");
+  add_model_options(*verb, o->model);
   verb->add_option("--outdir", o->outdir, "folder for the samples and run.json")->required();
   verb->add_option("--seeds", o->seeds, "one sample a seed, such as 0-63,100")->capture_default_str();
   verb->add_option("--batch", o->sampling.batch, "samples at once (changes no picture)")->check(CLI::PositiveNumber)->capture_default_str();

@@ -4,44 +4,13 @@
 
 #include "cli.h"
 #include "headstart/data/pixels.h"
-#include "headstart/data/sha256.h"
 #include "headstart/denoise/counted.h"
-#include "headstart/denoise/gaussian.h"
 #include "headstart/denoise/micro_batch.h"
 #include "headstart/error.h"
-#include "headstart/nets/network.h"
 #include "headstart/solve/noise.h"
 #include "headstart/solve/solver.h"
 
 namespace headstart::app {
-
-Model open_network_model(const std::string& path, const std::string& device) {
-  const auto network = load_network(path, device);
-  network->require_no_classes();
-  const NetworkInfo& info = network->info();
-  return {.denoiser = network,
-          .kind = "network",
-          .path = path,
-          .sha256 = info.sha256,
-          .shape = info.shape,
-          .range_low = info.range_low,
-          .range_high = info.range_high,
-          .sigma_min = info.sigma_min,
-          .sigma_max = info.sigma_max};
-}
-
-Model open_stats_model(const std::string& path) {
-  GaussianStats stats = load_stats(path);
-  Model model{.denoiser = nullptr,
-              .kind = "stats",
-              .path = path,
-              .sha256 = sha256_file(path),
-              .shape = stats.shape,
-              .range_low = stats.range_low,
-              .range_high = stats.range_high};
-  model.denoiser = std::make_shared<GaussianDenoiser>(std::move(stats));
-  return model;
-}
 
 SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
   find_solver(o.solver);
@@ -111,6 +80,7 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
   nlohmann::ordered_json json;
   json[model.kind] = model.path;
   json["model_sha256"] = model.sha256;
+  json.update(model.settings);
   json["shape"] = to_string(model.shape);
   json["range"] = {model.range_low, model.range_high};
   json["solver"] = o.solver;

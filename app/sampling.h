@@ -11,24 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "headstart/data/image_shape.h"
-#include "headstart/denoise/denoiser.h"
+#include "denoisers.h"
 #include "headstart/denoise/observed.h"
 #include "headstart/flow/teleport.h"
 #include "headstart/solve/sigmas.h"
 
 namespace headstart::app {
-
-/// What draws the samples, and the range of its data.
-struct Model {
-  std::shared_ptr<Denoiser> denoiser;
-  std::string kind, path, sha256;
-  ImageShape shape;
-  double range_low = -1, range_high = 1, sigma_min = 0, sigma_max = 1e9;
-};
-
-Model open_network_model(const std::string& path, const std::string& device);
-Model open_stats_model(const std::string& path);
 
 struct Teleport {
   double sigma = 0;

@@ -102,7 +102,7 @@ ordered_json some_levels(const ordered_json& rows, std::size_t count) {
 Study while_learning(const ordered_json& rows, const std::string& points) {
   Study study{.heading = "While learning: " + named(points), .facts = {}, .charts = {}, .tables = {}};
   study.facts.push_back(fmt::format("{} networks kept on the way. What a model explains early is learned first.",
-                                    column<std::string>(rows, "network").size()));
+                                    column<ordered_json>(rows, "images").size()));
   for (const auto& name : column<std::string>(rows, "name")) {
     const ordered_json own = some_levels(where(rows, "name", name), 5);
     study.charts.push_back({.title = name,
@@ -134,6 +134,12 @@ std::vector<double> numbers(const ordered_json& list) {
 
 Curve curve_of(const std::string& name, const ordered_json& x, const ordered_json& y, bool prediction = false) {
   return {.name = name, .x = numbers(x), .y = numbers(y), .intervals = {}, .prediction = prediction};
+}
+
+/// Both start from the same noise: what rounding leaves of that first zero would only stretch the axis.
+Curve without_start(Curve curve) {
+  curve.y.front() = std::nan("");
+  return curve;
 }
 
 LineChart kick_chart(const ordered_json& kicks) {
@@ -186,18 +192,18 @@ ReportTable jacobian_table(const ordered_json& jacobian) {
 Study trajectory_study(const ordered_json& t) {
   const auto& directions = t.at("path_directions");
   Study study{.heading = "The path from noise to picture", .facts = {}, .charts = {}, .tables = {}};
-  study.facts.push_back(
-      fmt::format("{}, seeds {}, {} steps of Heun's method. Of the states' movement along a path {:.2f} % lies in its first "
-                  "direction, {:.2f} % in its first two, {:.2f} % in its first three.",
-                  t.at("network").get<std::string>(), t.at("seeds").get<std::string>(), t.at("steps").get<std::int64_t>(),
-                  100 * directions.at(0).get<double>(), 100 * directions.at(1).get<double>(), 100 * directions.at(2).get<double>()));
+  study.facts.push_back(fmt::format(
+      "{}, seeds {}, {} steps of Heun's method. Of the states' movement along a path all but {:.2g} lies in its first direction, "
+      "all but {:.2g} in its first two.",
+      t.at("network").get<std::string>(), t.at("seeds").get<std::string>(), t.at("steps").get<std::int64_t>(),
+      1 - directions.at(0).get<double>(), 1 - directions.at(1).get<double>()));
   study.charts.push_back({.title = "Distance from the Gaussian's path",
                           .caption = "From the same noise: squared difference over squared deviation from the mean, summed over the seeds.",
                           .x_label = kSigma,
                           .y_label = "relative squared difference",
                           .log_x = true,
                           .log_y = true,
-                          .curves = {curve_of("state", t.at("sigmas"), t.at("state_residual")),
+                          .curves = {without_start(curve_of("state", t.at("sigmas"), t.at("state_residual"))),
                                      curve_of("denoised estimate", t.at("sigmas"), t.at("denoised_residual"))}});
   study.charts.push_back({.title = "When a mode is decided",
                           .caption =
@@ -233,13 +239,13 @@ Study trajectory_study(const ordered_json& t) {
 std::vector<Study> comparison_studies(const ordered_json& comparison) {
   std::vector<Study> studies;
   const ordered_json& rows = comparison.at("rows");
-  const auto networks = column<std::string>(rows, "network");
   for (const auto& points : column<std::string>(rows, "points")) {
     const ordered_json own = where(rows, "points", points);
     // Of several networks the last is the one that the others led to.
-    studies.push_back(over_levels(comparison, where(own, "network", networks.back()), points, "What explains the score: " + named(points)));
+    const ordered_json last = where(where(own, "network", own.back().at("network")), "images", own.back().at("images"));
+    studies.push_back(over_levels(comparison, last, points, "What explains the score: " + named(points)));
     const bool dated = std::ranges::none_of(own, [](const auto& row) { return row.at("images").is_null(); });
-    if (networks.size() > 1 && dated) studies.push_back(while_learning(own, points));
+    if (dated && column<ordered_json>(own, "images").size() > 1) studies.push_back(while_learning(own, points));
   }
   return studies;
 }

@@ -1,18 +1,27 @@
 #include "headstart/nets/train.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 
 #include "cli.h"
+#include "comparison.h"
 #include "data_tensors.h"
 #include "headstart/core/parallel.h"
+#include "headstart/data/atomic_file.h"
 #include "headstart/data/sha256.h"
+#include "headstart/denoise/gaussian.h"
 #include "headstart/error.h"
 #include "headstart/moments/moments.h"
 #include "headstart/nets/unet_file.h"
+#include "run_dir.h"
+#include "version.h"
 
 namespace headstart::app {
 namespace {
@@ -27,7 +36,7 @@ struct Options {
   NoiseDistribution noise{};
   double sigma_data = 0;  // 0: the data's own rms deviation from their mean
   TrainOptions train{};
-  std::int64_t shift = 2, keep = 0;
+  std::int64_t shift = 2, keep = 0, compare_every = 0, compare_samples = 512;
   bool restart = false;
 };
 
@@ -53,6 +62,9 @@ void check(const Options& o) {
   };
   require(o.arch == "unet" || o.arch == "classifier", "--arch: expected one of unet, classifier, got " + o.arch);
   require(o.precision == "fp32" || o.precision == "bf16", "--precision: expected one of fp32, bf16, got " + o.precision);
+  require(o.compare_every >= 0, fmt::format("--compare_every: expected a number >= 0, got {}", o.compare_every));
+  require(o.compare_every == 0 || o.arch == "unet", "--compare_every: expected with --arch unet, whose score is compared");
+  require(o.compare_samples >= 2, fmt::format("--compare_samples: expected at least 2, got {}", o.compare_samples));
   require(o.keep >= 0, fmt::format("--keep: expected a number >= 0, got {}", o.keep));
   require(o.shift >= 0, fmt::format("--shift: expected a number of pixels >= 0, got {}", o.shift));
   require(o.noise.P_std >= 0, fmt::format("--P_std: expected a number >= 0, got {}", o.noise.P_std));
@@ -81,6 +93,58 @@ double accuracy(Classifier& network, const torch::Tensor& images, const torch::T
 torch::Tensor labels_of(const ImageStream& stream, const std::string& data) {
   if (stream.labels().empty()) throw DataError(data, "expected labels beside the images: a classifier needs them");
   return torch::tensor(stream.labels(), torch::kInt64);
+}
+
+/// What a Gaussian of the training images explains of the network so far, at marks on the way; all rows so far are in OUT.compare.json.
+class Watched {
+ public:
+  Watched(const Options& o, const torch::Tensor& images, const ImageShape& shape) : path_(o.out + ".compare.json"), out_(o.out) {
+    MomentAccumulator moments(shape.dim());
+    for (const auto& batch : images.flatten(1).split(4096)) moments.add(batch);
+    gaussian_ = gaussian_from_moments(moments.mean(), moments.covariance());
+    const std::int64_t count = std::min(o.compare_samples, images.size(0));
+    const torch::Tensor order = torch::randperm(images.size(0), at::detail::createCPUGenerator(0), torch::kInt64).narrow(0, 0, count);
+    comparison_ = {.points = {{"train", images.flatten(1).index_select(0, order).to(torch::kFloat64)}},
+                   .networks = {},
+                   .models = {{"gaussian", std::make_shared<GaussianDenoiser>(gaussian_)}},
+                   .sigmas = {0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 80},
+                   .shape = shape};
+    for (auto& model : simpler_gaussians(gaussian_, "gaussian", true, {})) comparison_.models.push_back(std::move(model));
+    rows_ = ordered_json::array();
+    if (!o.restart && std::filesystem::exists(path_)) earlier_ = read_json(path_).value("rows", ordered_json::array());
+  }
+
+  void look(const std::shared_ptr<const Denoiser>& network, std::int64_t seen, double sigma_min, double sigma_max) {
+    Comparison now = comparison_;
+    std::erase_if(now.sigmas, [&](double sigma) { return sigma < sigma_min || sigma > sigma_max; });
+    now.networks = {{out_, network, seen}};
+    // A resumed run comes to no mark twice, but one that was stopped before its checkpoint does: the later look replaces the earlier.
+    if (rows_.empty())
+      for (const auto& row : earlier_)
+        if (row.at("images").get<std::int64_t>() < seen) rows_.push_back(row);
+    for (auto& row : comparison_rows(now)) rows_.push_back(std::move(row));
+    ordered_json json;
+    json["format"] = "headstart-comparison";
+    json["program"] = version();
+    json["command"] = command_line();
+    json["samples"] = comparison_.points.front().clean.size(0);
+    json["rows"] = rows_;
+    write_file_atomically(path_, json.dump(1) + "\n");
+  }
+
+ private:
+  std::string path_, out_;
+  GaussianStats gaussian_;
+  Comparison comparison_;
+  ordered_json rows_, earlier_ = ordered_json::array();
+};
+
+/// N, 2 N, ... up to `images`, which is always the last.
+std::vector<std::int64_t> regular_marks(std::int64_t images, std::int64_t every) {
+  std::vector<std::int64_t> marks;
+  for (std::int64_t seen = every; every > 0 && seen < images; seen += every) marks.push_back(seen);
+  if (every > 0) marks.push_back(images);
+  return marks;
 }
 
 ordered_json train_verb(Options& o, const Cli& cli) {
@@ -136,8 +200,17 @@ ordered_json train_verb(Options& o, const Cli& cli) {
     const auto [low, high] = data_range(stream->is_uint8(), images.min().item<double>(), images.max().item<double>());
     const UNetFileInfo info{
         .sigma_data = sigma_data, .sigma_min = o.noise.sigma_min, .sigma_max = o.noise.sigma_max, .range_low = low, .range_high = high};
-    o.train.keep = logarithmic_marks(o.train.images, o.keep);
-    o.train.on_keep = [&](std::int64_t seen) {
+    const auto kept_at = logarithmic_marks(o.train.images, o.keep), compared_at = regular_marks(o.train.images, o.compare_every);
+    std::ranges::set_union(kept_at, compared_at, std::back_inserter(o.train.keep));
+    std::optional<Watched> watched;
+    if (o.compare_every > 0) watched.emplace(o, images, stream->shape());
+    o.train.on_keep = [&](std::int64_t seen, std::int64_t mark) {
+      if (std::ranges::binary_search(compared_at, mark)) {
+        network->eval();
+        watched->look(denoiser_of(network, info), seen, info.sigma_min, info.sigma_max);
+        network->train();
+      }
+      if (!std::ranges::binary_search(kept_at, mark)) return;
       auto kept = info;
       kept.training = {{"images", std::to_string(seen)}, {"seed", std::to_string(o.train.seed)}, {"settings", settings}};
       save_unet(fmt::format("{}.{:08}", o.out, seen), network, kept);
@@ -196,6 +269,10 @@ void add_train(CLI::App& app, Cli& cli) {
   verb->add_option("--checkpoint_images", o->train.checkpoint_images, "images between checkpoints")->capture_default_str();
   verb->add_option("--keep", o->keep, "U-Net: keep this many networks on the way, logarithmically spread, as OUT.IMAGES")
       ->capture_default_str();
+  verb->add_option("--compare_every", o->compare_every,
+                   "U-Net: every so many images, what a Gaussian of the data explains of its score, in OUT.compare.json; 0: never")
+      ->capture_default_str();
+  verb->add_option("--compare_samples", o->compare_samples, "images that this is measured at")->capture_default_str();
   verb->add_flag("--restart", o->restart, "discard an existing checkpoint");
   verb->add_option("--channels", o->unet.model_channels, "U-Net: width of the first level")->capture_default_str();
   verb->add_option("--channel_mult", o->unet.channel_mult, "U-Net: width of each level as a multiple")

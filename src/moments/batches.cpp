@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "headstart/moments/moments.h"
@@ -37,11 +36,6 @@ void Provenance::add(const Tensor& x) {
   high_ = std::max(high_, most.item<double>());
 }
 
-void Provenance::describe(GaussianStats& stats) const {
-  stats.shape = stream_.shape();
-  stats.count = count_;
-  std::tie(stats.range_low, stats.range_high) = data_range(stream_.is_uint8(), low_, high_);
-  stats.data_sha256 = hash_.hex();
-}
+std::pair<double, double> Provenance::range() const { return data_range(stream_.is_uint8(), low_, high_); }
 
 }  // namespace headstart

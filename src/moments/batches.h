@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <tuple>
+#include <utility>
 
 #include "headstart/data/image_stream.h"
 #include "headstart/data/sha256.h"
-#include "headstart/moments/gaussian_stats.h"
 
 namespace headstart {
 
@@ -27,10 +28,17 @@ class Provenance {
   explicit Provenance(const ImageStream& stream) : stream_(stream) {}
   /// @param x  [B, D] float32, contiguous
   void add(const torch::Tensor& x);
-  /// Sets shape, count, range and data_sha256.
-  void describe(GaussianStats& stats) const;
+  /// Sets shape, count, range and data_sha256, of a Gaussian or a mixture.
+  template <class Stats>
+  void describe(Stats& stats) const {
+    stats.shape = stream_.shape();
+    stats.count = count_;
+    std::tie(stats.range_low, stats.range_high) = range();
+    stats.data_sha256 = hash_.hex();
+  }
 
  private:
+  std::pair<double, double> range() const;
   const ImageStream& stream_;
   Sha256 hash_;
   std::int64_t count_ = 0;

@@ -1,14 +1,12 @@
 #include "headstart/moments/gaussian_stats.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "headstart/core/tensor_file.h"
-#include "headstart/data/safetensors.h"
 #include "headstart/error.h"
+#include "stats_file.h"
 #include "tall.h"
 
 namespace headstart {
@@ -64,68 +62,40 @@ GaussianStats gaussian_from_moments(const Tensor& mean, const Tensor& covariance
   return stats;
 }
 
+GaussianStats cut_to_rank(const GaussianStats& stats, std::int64_t rank) {
+  if (rank < 1 || rank > stats.rank())
+    throw InvalidArgument(fmt::format("[cut_to_rank] expected a rank from 1 to {}, got {}", stats.rank(), rank));
+  GaussianStats cut = stats;
+  cut.basis = stats.basis.narrow(1, 0, rank).contiguous();
+  cut.eigenvalues = stats.eigenvalues.narrow(0, 0, rank).contiguous();
+  const double rest = stats.trace() - cut.eigenvalues.sum().item<double>();
+  if (rank < stats.rank()) cut.tail = rest / static_cast<double>(stats.dim() - rank);
+  return cut;
+}
+
 void save_stats(const std::string& path, const GaussianStats& stats) {
   write_tensors(path,
                 {{"mean", stats.mean},
                  {"basis", stats.basis},
                  {"eigenvalues", stats.eigenvalues},
                  {"tail", torch::scalar_tensor(stats.tail, torch::kFloat64)}},
-                {{"format", "headstart-stats"},
-                 {"version", "1"},
-                 {"shape", to_string(stats.shape)},
-                 {"count", std::to_string(stats.count)},
-                 {"range", fmt::format("{},{}", stats.range_low, stats.range_high)},
-                 {"data_sha256", stats.data_sha256}});
+                stats_metadata(stats));
 }
-
-namespace {
-
-/// The largest component of (U^T U - I) c for a few random c: nothing is formed that is larger than the basis, and a column that is not of
-/// length 1, or not orthogonal to the others, shows. NaN where a value is not finite.
-double orthonormality_error(const Tensor& basis) {
-  const Tensor c = torch::randn({basis.size(1), 4}, at::detail::createCPUGenerator(1), torch::kFloat64);
-  return (basis.t().mm(basis.mm(c)) - c).abs().max().item<double>();
-}
-
-}  // namespace
 
 GaussianStats load_stats(const std::string& path) {
-  const SafetensorsFile file(path);
-  const auto refuse = [&](const std::string& what) { throw DataError(path, what); };
-  const auto format = file.metadata().find("format");
-  if (format == file.metadata().end() || format->second != "headstart-stats")
-    refuse("expected a statistics file (metadata format=headstart-stats)");
-  if (file.contains("weights")) refuse("expected the statistics of one Gaussian, got a mixture");
+  const StatsFile file(path);
+  if (file.is_mixture()) file.refuse("expected the statistics of one Gaussian, got a mixture");
   GaussianStats stats;
-  const auto read = [&](const std::string& name, std::int64_t dimensions) {
-    const Tensor tensor = to_tensor(file.get(name)).to(torch::kFloat64);
-    if (tensor.dim() != dimensions) refuse(fmt::format("expected {} to have {} dimensions, got {}", name, dimensions, tensor.dim()));
-    if (!std::isfinite(tensor.sum().item<double>())) refuse(fmt::format("expected finite values in {}", name));
-    return tensor;
-  };
-  stats.mean = read("mean", 1);
-  stats.basis = read("basis", 2);
-  stats.eigenvalues = read("eigenvalues", 1);
-  stats.tail = read("tail", 0).item<double>();
+  stats.mean = file.read("mean", 1);
+  stats.basis = file.read("basis", 2);
+  stats.eigenvalues = file.read("eigenvalues", 1);
+  const Tensor tail = file.read("tail", 0);
+  stats.tail = tail.item<double>();
   if (stats.basis.size(0) != stats.dim() || stats.basis.size(1) != stats.rank() || stats.rank() > stats.dim())
-    refuse(fmt::format("expected a basis of shape [{}, {}], got [{}, {}]", stats.dim(), stats.rank(), stats.basis.size(0),
-                       stats.basis.size(1)));
-  if (stats.rank() == 0) refuse("expected at least one eigenvalue");
-  if ((stats.eigenvalues < 0).any().item<bool>() || (stats.eigenvalues.diff() > 0).any().item<bool>() || stats.tail < 0)
-    refuse("expected eigenvalues descending and not negative, and a tail not negative");
-  if (!(orthonormality_error(stats.basis) < 1e-5)) refuse("expected basis columns of length 1 that are orthogonal to each other");
-  try {
-    stats.shape = parse_image_shape(file.metadata("shape"));
-    stats.count = std::stoll(file.metadata("count"));
-  } catch (const std::logic_error& e) {  // InvalidArgument and std::stoll's own
-    refuse(std::string("expected metadata shape as C,H,W and count as a number: ") + e.what());
-  }
-  if (stats.shape.dim() != stats.dim())
-    refuse(fmt::format("expected a mean of {} values for shape {}, got {}", stats.shape.dim(), to_string(stats.shape), stats.dim()));
-  if (std::sscanf(file.metadata("range").c_str(), "%lf,%lf", &stats.range_low, &stats.range_high) != 2)
-    refuse("expected metadata range as low,high");
-  if (!(stats.range_low < stats.range_high)) refuse("expected metadata range as low,high with low < high");
-  stats.data_sha256 = file.metadata("data_sha256");
+    file.refuse(fmt::format("expected a basis of shape [{}, {}], got [{}, {}]", stats.dim(), stats.rank(), stats.basis.size(0),
+                            stats.basis.size(1)));
+  file.require_spectrum(stats.basis, stats.eigenvalues, tail);
+  file.describe(stats);
   return stats;
 }
 

@@ -148,10 +148,10 @@ TrainResult train(torch::nn::Module& module, const ShardLoss& loss, const TrainO
                                    .loss = running,
                                    .images_per_second = rate,
                                    .seconds_left = static_cast<double>(options.images - result.images) / rate});
-    const auto passed = [&](std::int64_t mark) { return mark > result.images - batch && mark <= result.images; };
-    if (options.on_keep && std::any_of(options.keep.begin(), options.keep.end(), passed)) {
+    for (const std::int64_t mark : options.keep) {
+      if (!options.on_keep || mark <= result.images - batch || mark > result.images) continue;
       session.adam.swap_ema();
-      options.on_keep(result.images);
+      options.on_keep(result.images, mark);
       session.adam.swap_ema();
     }
     const bool last = !go_on || result.images == options.images;

@@ -125,6 +125,19 @@ std::shared_ptr<Network> load_unet(const std::string& path, const std::string& d
   return std::make_shared<UNetDenoiser>(std::move(info), network, number(file, "sigma_data"), target);
 }
 
+std::shared_ptr<Network> denoiser_of(SongUNet network, const UNetFileInfo& info) {
+  NetworkInfo described{.kind = "unet",
+                        .prediction = "edm",
+                        .shape = network->config().shape,
+                        .range_low = info.range_low,
+                        .range_high = info.range_high,
+                        .sigma_min = info.sigma_min,
+                        .sigma_max = info.sigma_max,
+                        .parameters = count_parameters(*network),
+                        .classes = network->config().label_dim};
+  return std::make_shared<UNetDenoiser>(std::move(described), network, info.sigma_data, torch::Device(torch::kCPU));
+}
+
 void save_classifier(const std::string& path, Classifier network, const Metadata& training) {
   save_module(path, *network, {{"arch", network->config().to_json()}}, training);
 }

@@ -177,5 +177,14 @@ TEST(FittedLogLikelihood, IsTheMeanLogDensityOfTheData) {
       std::isinf(fitted_log_likelihood(gaussian_from_moments(moments.mean(), moments.covariance(), {.rank = 2, .mean_tail = false}))));
 }
 
+TEST(CutToRank, IsTheFitThatWasCutAtOnce) {
+  const GaussianStats full = random_gaussian(9), at_once = random_gaussian(9, {.rank = 4}), twice = cut_to_rank(cut_to_rank(full, 7), 4);
+  EXPECT_EQ(largest_difference(twice.basis, at_once.basis), 0);
+  EXPECT_EQ(largest_difference(twice.eigenvalues, at_once.eigenvalues), 0);
+  EXPECT_NEAR(twice.tail, at_once.tail, 1e-15);
+  EXPECT_NEAR(twice.trace(), full.trace(), 1e-13);
+  EXPECT_EQ(message_of<InvalidArgument>([&] { cut_to_rank(full, 10); }), "[cut_to_rank] expected a rank from 1 to 9, got 10");
+}
+
 }  // namespace
 }  // namespace headstart

@@ -3,13 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <functional>
-#include <limits>
 #include <vector>
 
 #include "../core/with_threads.h"
 #include "../support/gaussians.h"
+#include "../support/point_stream.h"
 #include "headstart/error.h"
 #include "headstart/moments/fit_method.h"
 #include "headstart/moments/moments.h"
@@ -19,39 +17,6 @@ namespace {
 
 using testing::HasSubstr;
 using torch::Tensor;
-
-/// Points in memory; counts how often it was started again.
-class PointStream : public ImageStream {
- public:
-  explicit PointStream(const Tensor& points, bool is_uint8 = false)
-      : points_(points.to(torch::kFloat32).contiguous()), shape_{1, 1, points.size(1)}, is_uint8_(is_uint8) {}
-
-  const ImageShape& shape() const override { return shape_; }
-  std::int64_t count() const override { return points_.size(0); }
-  bool is_uint8() const override { return is_uint8_; }
-  const std::vector<std::int64_t>& labels() const override { return labels_; }
-  std::int64_t read(std::span<float> out) override {
-    const std::int64_t dim = shape_.dim(), got = std::min(static_cast<std::int64_t>(out.size()) / dim, std::min(end, count()) - next_);
-    std::copy_n(points_.data_ptr<float>() + next_ * dim, got * dim, out.data());
-    next_ += got;
-    return got;
-  }
-  void rewind() override {
-    next_ = 0;
-    if (++rewinds > 1) end -= shrinks;
-  }
-
-  int rewinds = 0;
-  std::int64_t shrinks = 0;  // images that each further pass lacks
-  std::int64_t end = std::numeric_limits<std::int64_t>::max() / 2;
-
- private:
-  Tensor points_;
-  ImageShape shape_;
-  bool is_uint8_;
-  std::int64_t next_ = 0;
-  std::vector<std::int64_t> labels_;
-};
 
 /// Points whose covariance has exactly these eigenvalues (but for float32), in a random basis and far from the origin.
 Tensor points_with_spectrum(const Tensor& eigenvalues, std::int64_t count, std::uint64_t seed = 1) {

@@ -133,7 +133,7 @@ TEST(Train, HandsOutTheAveragedWeightsOnTheWay) {
   std::vector<std::int64_t> images;
   std::vector<Tensor> kept;
   options.keep = {1, 70, 160};
-  options.on_keep = [&](std::int64_t seen) {
+  options.on_keep = [&](std::int64_t seen, std::int64_t) {
     images.push_back(seen);
     kept.push_back(weights_of(*network));
   };

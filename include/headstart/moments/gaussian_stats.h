@@ -49,6 +49,10 @@ struct CutOptions {
 /// Cost O(D^3).
 GaussianStats gaussian_from_moments(const torch::Tensor& mean, const torch::Tensor& covariance, const CutOptions& cut = {});
 
+/// The same Gaussian with fewer listed directions; the tail takes up the mean of what is cut, so the trace stays.
+/// @throws InvalidArgument unless 1 <= rank <= stats.rank()
+GaussianStats cut_to_rank(const GaussianStats& stats, std::int64_t rank);
+
 /// Writes `*.safetensors` (tensors mean, basis, eigenvalues, tail). @throws DataError where it cannot be written
 void save_stats(const std::string& path, const GaussianStats& stats);
 

@@ -33,8 +33,8 @@ struct TrainOptions {
   std::string checkpoint{};  ///< file to resume from and to save to; none where empty
   std::int64_t checkpoint_images = 20'000;
   std::vector<std::int64_t> keep{};  ///< ascending; as soon as so many images were seen, on_keep finds the averaged weights in the module
-  std::function<void(std::int64_t images)> on_keep{};
-  std::function<bool(const TrainProgress&)> on_progress{};  ///< called after every step; false saves a checkpoint and stops
+  std::function<void(std::int64_t images, std::int64_t mark)> on_keep{};  ///< images >= mark seen; called for each mark
+  std::function<bool(const TrainProgress&)> on_progress{};                ///< called after every step; false saves a checkpoint and stops
 };
 
 struct TrainResult {

@@ -25,6 +25,9 @@ void save_unet(const std::string& path, SongUNet network, const UNetFileInfo& in
 /// EDM-preconditioned denoiser from a file that save_unet wrote. @throws DataError where it is none, or a weight is missing or misshaped
 std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device = "cpu");
 
+/// The network itself as a denoiser: what load_unet gives for its file. It shares the weights and is used in evaluation mode.
+std::shared_ptr<Network> denoiser_of(SongUNet network, const UNetFileInfo& info);
+
 void save_classifier(const std::string& path, Classifier network, const std::map<std::string, std::string>& training);
 /// @throws DataError as load_unet
 Classifier load_classifier(const std::string& path);
