@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -90,6 +91,19 @@ void catch_signals() {
 }
 
 bool interrupted() { return signals_seen > 0; }
+
+void stop_if_interrupted() {
+  if (interrupted()) throw Interrupted();
+}
+
+void require_levels(const std::string& option, const std::vector<double>& sigmas) {
+  for (const double sigma : sigmas)
+    if (!(sigma > 0) || !std::isfinite(sigma)) throw InvalidArgument(fmt::format("{}: expected finite levels > 0, got {}", option, sigma));
+}
+
+nlohmann::ordered_json number_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+}
 
 std::vector<std::int64_t> parse_seeds(const std::string& text) {
   const auto fail = [&] { throw InvalidArgument("--seeds: expected a list such as 0-63,100, got " + text); };

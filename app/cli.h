@@ -50,6 +50,15 @@ struct Interrupted : std::exception {
   const char* what() const noexcept override { return "interrupted"; }
 };
 
+/// For loops that may stop between two steps. @throws Interrupted after a signal
+void stop_if_interrupted();
+
+/// Checks the noise levels of an option. @throws InvalidArgument naming the option unless all are finite and > 0
+void require_levels(const std::string& option, const std::vector<double>& sigmas);
+
+/// NaN and infinity have no JSON form: null.
+nlohmann::ordered_json number_or_null(double value);
+
 /// "0-63,100,7" -> the list. @throws InvalidArgument naming the option on anything else, or on a repeated seed
 std::vector<std::int64_t> parse_seeds(const std::string& text);
 

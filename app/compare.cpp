@@ -2,7 +2,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -12,10 +11,10 @@
 #include "data_tensors.h"
 #include "denoisers.h"
 #include "headstart/data/atomic_file.h"
-#include "headstart/data/safetensors.h"
 #include "headstart/data/sha256.h"
 #include "headstart/denoise/gaussian.h"
 #include "headstart/error.h"
+#include "headstart/nets/network.h"
 #include "version.h"
 
 namespace headstart::app {
@@ -32,20 +31,10 @@ struct Options {
   bool exact = false, isotropic = false;
 };
 
-/// "gaussian" for "out/gaussian.safetensors"; equal stems are told apart by
-/// their paths.
+/// "gaussian" for "out/gaussian.safetensors"; equal stems are told apart by their paths.
 std::string name_of(const std::string& path, const std::vector<std::string>& all) {
   const auto stem = [](const std::string& p) { return std::filesystem::path(p).stem().string(); };
   return std::ranges::count(all, stem(path), stem) > 1 ? path : stem(path);
-}
-
-/// Images that a kept network had seen, from its file's metadata; null where it
-/// does not say.
-ordered_json images_seen(const std::string& path) {
-  if (!path.empty() && path.ends_with(".pt")) return nullptr;
-  const SafetensorsFile file(path);
-  if (!file.metadata().contains("train_images")) return nullptr;
-  return std::stoll(file.metadata("train_images"));
 }
 
 std::string csv_of(const ordered_json& rows) {
@@ -65,33 +54,30 @@ std::string csv_of(const ordered_json& rows) {
 
 void check(const Options& o) {
   if (o.samples < 2) throw InvalidArgument(fmt::format("--samples: expected at least 2, got {}", o.samples));
-  for (const double sigma : o.sigmas)
-    if (!(sigma > 0) || !std::isfinite(sigma)) throw InvalidArgument(fmt::format("--sigmas: expected finite levels > 0, got {}", sigma));
+  require_levels("--sigmas", o.sigmas);
   if (!o.out.ends_with(".json") && !o.out.ends_with(".csv"))
     throw InvalidArgument("--out: expected a name ending in .json or .csv, got " + o.out);
-  if (o.stats.empty() && !o.exact)
-    throw InvalidArgument(
-        "compare: expected --stats or --exact, something to "
-        "compare the network with");
+  if (o.stats.empty() && !o.exact) throw InvalidArgument("compare: expected --stats or --exact, something to compare the network with");
   if ((o.isotropic || !o.ranks.empty()) && o.stats.empty())
-    throw InvalidArgument(
-        "--stats: expected a Gaussian, which --isotropic and "
-        "--ranks are cut from");
+    throw InvalidArgument("--stats: expected a Gaussian, which --isotropic and --ranks are cut from");
 }
 
 ordered_json compare_verb(const Options& o, const Cli& cli) {
   check(o);
   require_folder_of(o.out);
   const double start = now();
-  std::vector<Model> networks;
-  for (const auto& path : o.networks) networks.push_back(open_network_model(path, cli.device));
-  const Model& first = networks.front();
+  std::vector<std::shared_ptr<const Network>> networks;
+  for (const auto& path : o.networks) {
+    networks.push_back(load_network(path, cli.device));
+    networks.back()->require_no_classes();
+  }
+  const NetworkInfo& first = networks.front()->info();
   const auto require_shape = [&](const std::string& what, const ImageShape& shape) {
     if (shape != first.shape)
       throw InvalidArgument(
           fmt::format("{}: expected shape {} as in {}, got {}", what, to_string(first.shape), first.path, to_string(shape)));
   };
-  for (const auto& network : networks) require_shape(network.path, network.shape);
+  for (const auto& network : networks) require_shape(network->info().path, network->info().shape);
 
   std::vector<NamedDenoiser> models;
   std::optional<GaussianStats> gaussian;  // the first Gaussian: its cuts and its eigenmodes
@@ -108,9 +94,7 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
     for (auto& simpler : simpler_gaussians(*gaussian, models.back().name, o.isotropic, o.ranks)) models.push_back(std::move(simpler));
   }
   if (!gaussian && (o.isotropic || !o.ranks.empty()))
-    throw InvalidArgument(
-        "--stats: expected a Gaussian among them, which "
-        "--isotropic and --ranks are cut from");
+    throw InvalidArgument("--stats: expected a Gaussian among them, which --isotropic and --ranks are cut from");
   if (o.exact) models.push_back({"exact", open_exact_model(o.data, 0, cli).denoiser});
 
   Comparison comparison{.points = {}, .networks = {}, .models = models, .sigmas = o.sigmas, .shape = first.shape, .seed = o.seed};
@@ -120,14 +104,17 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
     require_shape(data, stream->shape());
     comparison.points.push_back({name, draw_images(*stream, o.samples, o.seed)});
   }
-  for (const auto& network : networks) comparison.networks.push_back({network.path, network.denoiser, images_seen(network.path)});
+  for (const auto& network : networks) {
+    const NetworkInfo& info = network->info();
+    comparison.networks.push_back({info.path, network, info.images > 0 ? ordered_json(info.images) : ordered_json(nullptr)});
+  }
   const std::int64_t modes = gaussian ? std::clamp<std::int64_t>(o.modes, 0, gaussian->rank()) : 0;
   if (modes > 0) comparison.basis = gaussian->basis.narrow(1, 0, modes);
   Progress progress(cli, "comparing", std::ssize(comparison.points) * std::ssize(o.sigmas), "levels");
   std::int64_t done = 0;
   comparison.tick = [&] {
     progress.update(++done);
-    if (interrupted()) throw Interrupted();
+    stop_if_interrupted();
   };
   const ordered_json rows = comparison_rows(comparison);
 
@@ -135,7 +122,7 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
   json["format"] = "headstart-comparison";
   json["program"] = version();
   json["command"] = command_line();
-  for (const auto& network : networks) json["network_sha256"][network.path] = network.sha256;
+  for (const auto& network : networks) json["network_sha256"][network->info().path] = network->info().sha256;
   for (const auto& path : o.stats) json["stats_sha256"][path] = sha256_file(path);
   json["data"] = o.data;
   json["held_out"] = o.held_out;
@@ -157,14 +144,9 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
 
 void add_compare(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "compare",
-                        "How much of a trained network's score each closed "
-                        "form explains, over noise levels.",
+  auto* verb = add_verb(app, cli, "compare", "How much of a trained network's score each closed form explains, over noise levels.",
                         [o](const Cli& c) { return compare_verb(*o, c); });
-  verb->add_option("--network", o->networks,
-                   "a trained network; several, such as those kept while "
-                   "training, share the work")
-      ->required();
+  verb->add_option("--network", o->networks, "a trained network; several, such as those kept while training, share the work")->required();
   verb->add_option("--data", o->data, "the images that get the noise, and those of --exact (DATA)")->required();
   verb->add_option("--held_out", o->held_out, "images that no model has seen, for a second set of rows (DATA)");
   verb->add_option("--stats", o->stats, "fitted Gaussians and mixtures");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "data_tensors.h"
 #include "headstart/denoise/gaussian.h"
 #include "headstart/metrics/explained_variance.h"
 #include "headstart/solve/noise.h"
@@ -57,11 +58,6 @@ Tensor draw_images(ImageStream& stream, std::int64_t count, std::int64_t seed) {
     for (; found < wanted.numel() && index[found] < first + got; ++found) drawn[found].copy_(rows[index[found] - first]);
   }
   return drawn.narrow(0, 0, found);
-}
-
-std::vector<double> to_vector(const Tensor& values) {
-  const Tensor flat = values.to(torch::kFloat64).contiguous();
-  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
 std::vector<NamedDenoiser> simpler_gaussians(const GaussianStats& stats, const std::string& name, bool isotropic,

@@ -50,6 +50,4 @@ nlohmann::ordered_json comparison_rows(const Comparison& comparison);
 std::vector<NamedDenoiser> simpler_gaussians(const GaussianStats& stats, const std::string& name, bool isotropic,
                                              const std::vector<std::int64_t>& ranks);
 
-std::vector<double> to_vector(const torch::Tensor& values);
-
 }  // namespace headstart::app

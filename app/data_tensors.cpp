@@ -31,4 +31,9 @@ torch::Tensor read_images(ImageStream& stream, std::int64_t limit) {
   return images.narrow(0, 0, done);
 }
 
+std::vector<double> to_vector(const torch::Tensor& values) {
+  const torch::Tensor flat = values.to(torch::kFloat64).contiguous();
+  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
 }  // namespace headstart::app

@@ -1,11 +1,12 @@
 #pragma once
-// DATA as the verbs read it.
+// DATA as the verbs read it, and tensors as they write them.
 
 #include <torch/types.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "headstart/data/image_stream.h"
 
@@ -22,5 +23,8 @@ std::unique_ptr<ImageStream> open_data(const std::string& data, const std::strin
 /// For training, which visits its images in another order every epoch: all of them (or the first `limit`) as [N, C, H, W] float32
 /// in data units, in memory.
 torch::Tensor read_images(ImageStream& stream, std::int64_t limit = -1);
+
+/// All values, in order.
+std::vector<double> to_vector(const torch::Tensor& values);
 
 }  // namespace headstart::app

@@ -163,7 +163,7 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
     Progress progress(cli, "fitting the Gaussian", stream->count(), "images");
     *stats = fit_gaussian(*stream, {.on_progress = [&](std::int64_t done) {
       progress.update(done);
-      if (interrupted()) throw Interrupted();
+      stop_if_interrupted();
     }});
   }
   const std::string stats_path = dir / "stats.safetensors";

@@ -77,7 +77,7 @@ Points load_points(const std::string& data, std::int64_t limit, const Cli& cli) 
     high = std::max<double>(high, *most);
     done += got;
     progress.update(done);
-    if (interrupted()) throw Interrupted();
+    stop_if_interrupted();
   }
   points.range = data_range(stream->is_uint8(), low, high);
   points.sha256 = hash.hex();
@@ -89,7 +89,7 @@ Model open_isotropic_model(const std::string& data, const Cli& cli) {
   Progress progress(cli, "fitting", stream->count(), "images");
   const GaussianStats stats = fit_gaussian(*stream, {.on_progress = [&](std::int64_t done) {
     progress.update(done);
-    if (interrupted()) throw Interrupted();
+    stop_if_interrupted();
   }});
   return {.denoiser = std::make_shared<IsotropicDenoiser>(stats.mean, stats.trace() / static_cast<double>(stats.dim())),
           .kind = "isotropic",

@@ -49,7 +49,7 @@ void stream_features(const ImageSet& set, const FeatureSpace& space, const Cli& 
                                        space.name(), done + bad.to(torch::kInt64).argmax().item<std::int64_t>()));
     take(features);
     progress.update(done += got);
-    if (interrupted()) throw Interrupted();
+    stop_if_interrupted();
   }
 }
 
@@ -79,7 +79,7 @@ FrechetResult measure_frechet(const torch::Tensor& features, const FeatureMoment
   Progress progress(cli, "bootstrap", resamples, "resamples");
   result.resamples = frechet_resamples(features, reference, {.resamples = resamples, .on_progress = [&](std::int64_t done) {
                                                                progress.update(done);
-                                                               if (interrupted()) throw Interrupted();
+                                                               stop_if_interrupted();
                                                              }});
   return result;
 }

@@ -37,10 +37,6 @@ std::optional<FitMethod> parse_method(const std::string& name) {
   throw InvalidArgument("--method: expected one of auto, dense, randomised, got " + name);
 }
 
-void stop_if_interrupted() {
-  if (interrupted()) throw Interrupted();
-}
-
 GaussianStats fit_densely(Options& o, const Cli& cli, ImageStream& stream, std::int64_t wanted) {
   Progress progress(cli, "fitting", wanted, "images");
   o.fit.on_progress = [&](std::int64_t done) {
@@ -61,14 +57,22 @@ RandomisedFit fit_randomly(Options& o, const Cli& cli, ImageStream& stream, std:
   return fit_gaussian_randomised(stream, o.randomised);
 }
 
-nlohmann::ordered_json number_or_null(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+/// What the result says of one Gaussian and of several alike.
+template <class Stats>
+nlohmann::ordered_json described(const Options& o, const Stats& stats) {
+  nlohmann::ordered_json json;
+  json["out"] = o.out;
+  json["count"] = stats.count;
+  json["dim"] = stats.dim();
+  json["rank"] = stats.rank();
+  json["trace"] = stats.trace();
+  json["energy"] = o.tail == "mean" ? number_or_null(stats.energy()) : nullptr;  // zero tails forget the rest
+  return json;
 }
 
-nlohmann::ordered_json fit_one_gaussian(Options& o, const Cli& cli, ImageStream& stream, double start) {
+nlohmann::ordered_json fit_one_gaussian(Options& o, const Cli& cli, ImageStream& stream, std::int64_t wanted, double start) {
   const auto method = parse_method(o.method);
   const std::int64_t dim = stream.shape().dim();
-  const std::int64_t wanted = o.fit.limit > 0 ? std::min(o.fit.limit, stream.count()) : stream.count();
   const double memory = o.bytes();
   const FitPlan plan = plan_fit({.dim = dim, .count = wanted, .rank = o.fit.cut.rank, .memory = memory, .method = method});
   const bool is_dense = plan.method == FitMethod::dense;
@@ -85,13 +89,7 @@ nlohmann::ordered_json fit_one_gaussian(Options& o, const Cli& cli, ImageStream&
   const GaussianStats& stats = fit.stats;
   save_stats(o.out, stats);
 
-  nlohmann::ordered_json json;
-  json["out"] = o.out;
-  json["count"] = stats.count;
-  json["dim"] = stats.dim();
-  json["rank"] = stats.rank();
-  json["trace"] = stats.trace();
-  json["energy"] = o.tail == "mean" ? number_or_null(stats.energy()) : nullptr;  // zero tails forget the rest
+  nlohmann::ordered_json json = described(o, stats);
   json["tail"] = stats.tail;
   json["most_negative_eigenvalue"] = stats.clipped;
   json["components"] = 1;
@@ -160,8 +158,7 @@ MixtureOptions mixture_options(const Options& o, const Cli& cli, const ImageStre
   return m;
 }
 
-nlohmann::ordered_json fit_several_gaussians(Options& o, const Cli& cli, ImageStream& stream, double start) {
-  const std::int64_t wanted = o.fit.limit > 0 ? std::min(o.fit.limit, stream.count()) : stream.count();
+nlohmann::ordered_json fit_several_gaussians(Options& o, const Cli& cli, ImageStream& stream, std::int64_t wanted, double start) {
   MixtureOptions options = mixture_options(o, cli, stream, wanted);
   MixtureChoice choice;
   if (o.components == "auto")
@@ -173,13 +170,7 @@ nlohmann::ordered_json fit_several_gaussians(Options& o, const Cli& cli, ImageSt
   const MixtureStats& stats = fit.stats;
   save_mixture(o.out, stats);
 
-  nlohmann::ordered_json json;
-  json["out"] = o.out;
-  json["count"] = stats.count;
-  json["dim"] = stats.dim();
-  json["rank"] = stats.rank();
-  json["trace"] = stats.trace();
-  json["energy"] = o.tail == "mean" ? number_or_null(stats.energy()) : nullptr;  // zero tails forget the rest
+  nlohmann::ordered_json json = described(o, stats);
   json["components"] = stats.components();
   json["covariance"] = to_string(options.covariance);
   if (!stats.classes.empty()) json["classes"] = std::set(stats.classes.begin(), stats.classes.end()).size();
@@ -219,7 +210,8 @@ nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
   const std::int64_t dim = stream->shape().dim();
   if (o.fit.cut.rank > dim)
     throw InvalidArgument(fmt::format("--rank: expected at most D = {} for {}, got {}", dim, o.data, o.fit.cut.rank));
-  return o.is_mixture() ? fit_several_gaussians(o, cli, *stream, start) : fit_one_gaussian(o, cli, *stream, start);
+  const std::int64_t wanted = o.fit.limit > 0 ? std::min(o.fit.limit, stream->count()) : stream->count();
+  return o.is_mixture() ? fit_several_gaussians(o, cli, *stream, wanted, start) : fit_one_gaussian(o, cli, *stream, wanted, start);
 }
 
 }  // namespace

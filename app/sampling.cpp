@@ -58,12 +58,10 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const Sa
   const Counted counted(batched);
   const Observed observed(counted, o.on_evaluation);
   const Solver solver = find_solver(o.solver);
-  const SolveOptions stop{.on_step = [](std::size_t, const torch::Tensor&) {
-    if (interrupted()) throw Interrupted();
-  }};
+  const SolveOptions stop{.on_step = [](std::size_t, const torch::Tensor&) { stop_if_interrupted(); }};
   std::int64_t batches = 0;
   for (std::size_t begin = 0; begin < seeds.size(); begin += static_cast<std::size_t>(o.batch), ++batches) {
-    if (interrupted()) throw Interrupted();
+    stop_if_interrupted();
     const auto end = std::min(seeds.size(), begin + static_cast<std::size_t>(o.batch));
     const std::vector<std::int64_t> some(seeds.begin() + static_cast<std::ptrdiff_t>(begin),
                                          seeds.begin() + static_cast<std::ptrdiff_t>(end));

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cmath>
 #include <memory>
 
 #include "cli.h"
@@ -49,8 +48,7 @@ Tensor norms_of(const Denoiser& denoiser, const Tensor& x, const std::vector<dou
 }
 
 ordered_json score_ood_verb(const Options& o, const Cli& cli) {
-  for (const double sigma : o.sigmas)
-    if (!(sigma > 0) || !std::isfinite(sigma)) throw InvalidArgument(fmt::format("--sigmas: expected finite levels > 0, got {}", sigma));
+  require_levels("--sigmas", o.sigmas);
   if (!(o.sigma > 0)) throw InvalidArgument(fmt::format("--sigma: expected a number > 0, got {}", o.sigma));
   if (!o.out.empty()) require_folder_of(o.out);
   const double start = now();
@@ -72,7 +70,7 @@ ordered_json score_ood_verb(const Options& o, const Cli& cli) {
   std::int64_t done = 0;
   const auto tick = [&] {
     progress.update(++done);
-    if (interrupted()) throw Interrupted();
+    stop_if_interrupted();
   };
   const Tensor known = reference.defined() ? norms_of(*denoiser, reference, o.sigmas, tick) : Tensor();
   std::vector<Scores> scored;

@@ -101,15 +101,15 @@ class Watched {
   Watched(const Options& o, const torch::Tensor& images, const ImageShape& shape) : path_(o.out + ".compare.json"), out_(o.out) {
     MomentAccumulator moments(shape.dim());
     for (const auto& batch : images.flatten(1).split(4096)) moments.add(batch);
-    gaussian_ = gaussian_from_moments(moments.mean(), moments.covariance());
+    const GaussianStats gaussian = gaussian_from_moments(moments.mean(), moments.covariance());
     const std::int64_t count = std::min(o.compare_samples, images.size(0));
     const torch::Tensor order = torch::randperm(images.size(0), at::detail::createCPUGenerator(0), torch::kInt64).narrow(0, 0, count);
     comparison_ = {.points = {{"train", images.flatten(1).index_select(0, order).to(torch::kFloat64)}},
                    .networks = {},
-                   .models = {{"gaussian", std::make_shared<GaussianDenoiser>(gaussian_)}},
+                   .models = {{"gaussian", std::make_shared<GaussianDenoiser>(gaussian)}},
                    .sigmas = {0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 80},
                    .shape = shape};
-    for (auto& model : simpler_gaussians(gaussian_, "gaussian", true, {})) comparison_.models.push_back(std::move(model));
+    for (auto& model : simpler_gaussians(gaussian, "gaussian", true, {})) comparison_.models.push_back(std::move(model));
     rows_ = ordered_json::array();
     if (!o.restart && std::filesystem::exists(path_)) earlier_ = read_json(path_).value("rows", ordered_json::array());
   }
@@ -134,7 +134,6 @@ class Watched {
 
  private:
   std::string path_, out_;
-  GaussianStats gaussian_;
   Comparison comparison_;
   ordered_json rows_, earlier_ = ordered_json::array();
 };

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli.h"
+#include "data_tensors.h"
 #include "headstart/data/atomic_file.h"
 #include "headstart/data/sha256.h"
 #include "headstart/error.h"
@@ -28,15 +29,9 @@ struct Options {
   double kick_size = 0.3;
 };
 
-std::vector<double> to_vector(const Tensor& values) {
-  const Tensor flat = values.to(torch::kFloat64).contiguous();
-  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
-}
-
-/// NaN has no JSON form: null.
 ordered_json list_of(const Tensor& values) {
   ordered_json list = ordered_json::array();
-  for (const double value : to_vector(values)) list.push_back(std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr));
+  for (const double value : to_vector(values)) list.push_back(number_or_null(value));
   return list;
 }
 
@@ -127,7 +122,7 @@ ordered_json trajectory_verb(const Options& o, const Cli& cli) {
   std::int64_t done = 0;
   const auto tick = [&] {
     progress.update(++done);
-    if (interrupted()) throw Interrupted();
+    stop_if_interrupted();
   };
   const Path path = record_path(model, s, plan, s.seeds);
   tick();

@@ -119,7 +119,8 @@ std::shared_ptr<Network> load_unet(const std::string& path, const std::string& d
                    .sigma_max = number(file, "sigma_max"),
                    .parameters = count_parameters(*network),
                    .sha256 = sha256_file(path),
-                   .classes = network->config().label_dim};
+                   .classes = network->config().label_dim,
+                   .images = file.metadata().contains("train_images") ? static_cast<std::int64_t>(number(file, "train_images")) : 0};
   const torch::Device target = parse_device(device);
   network->to(target);
   return std::make_shared<UNetDenoiser>(std::move(info), network, number(file, "sigma_data"), target);

@@ -19,6 +19,7 @@ struct NetworkInfo {
   std::int64_t parameters = 0;
   std::string sha256{};      ///< of the file
   std::int64_t classes = 0;  ///< > 0: it wants a class label as well
+  std::int64_t images = 0;   ///< seen in training; 0 where the file does not say
 };
 
 /// A denoiser that came from a file. Calls run in micro-batches of one fixed shape, so a row's result depends on nothing but the row.
