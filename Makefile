@@ -10,7 +10,7 @@ BUILD := build/release
 COMMAND := $(BUILD)/headstart
 COMPILE := cmake --build --preset release -j $(JOBS)
 
-.PHONY: help setup configure build demo test sanitize bench docs format format-check clean
+.PHONY: help setup configure build demo test sanitize bench docs format format-check tidy clean
 
 help:
 	@echo "make setup         install what is missing (Debian 12; root or sudo only where something is)"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench         run the benchmarks (BENCH_ARGS=--benchmark_filter=REGEX for a part)"
 	@echo "make docs          check the documentation: its snippets run, its links resolve (nothing is generated yet)"
 	@echo "make format        apply .clang-format; format-check only says what would change"
+	@echo "make tidy          run clang-tidy over library and command (clang-tidy must be installed; about 15 minutes)"
 	@echo "make clean         remove build/ and out/"
 
 setup:
@@ -63,6 +64,10 @@ format:
 
 format-check:
 	scripts/format.sh --check
+
+tidy: setup
+	@cmake --preset tidy >/dev/null
+	scripts/tidy.py build/tidy --jobs $(JOBS)
 
 clean:
 	rm -rf build out

@@ -27,7 +27,7 @@ namespace {
 using torch::Tensor;
 
 /// Data points where they can be read at random, and what one pass over them tells.
-struct Points {
+struct DataPoints {
   Tensor values;  // [N, D] float32
   ImageShape shape;
   std::pair<double, double> range;
@@ -52,10 +52,10 @@ void require_memory_for(const std::string& data, double bytes) {
                     data, bytes * 1e-9, available * 1e-9));
 }
 
-Points load_points(const std::string& data, std::int64_t limit, const Cli& cli) {
+DataPoints load_points(const std::string& data, std::int64_t limit, const Cli& cli) {
   const auto stream = open_data(data);
   const std::int64_t count = limit > 0 ? std::min(limit, stream->count()) : stream->count(), dim = stream->shape().dim();
-  Points points{.values = mapped_values(data, stream->shape()), .shape = stream->shape(), .range = {}, .sha256 = {}};
+  DataPoints points{.values = mapped_values(data, stream->shape()), .shape = stream->shape(), .range = {}, .sha256 = {}};
   const bool mapped = points.values.defined();
   if (!mapped) require_memory_for(data, 4.0 * static_cast<double>(count * dim));
   const std::int64_t rows = std::clamp<std::int64_t>((1 << 20) / dim, 1, count);
@@ -162,8 +162,8 @@ Model open_network_model(const std::string& path, const std::string& device) {
 }
 
 Model open_stats_model(const std::string& path) {
-  const auto describe = [&](const auto& stats, std::shared_ptr<const Denoiser> denoiser) {
-    return Model{.denoiser = std::move(denoiser),
+  const auto describe = [&](const auto& stats, const std::shared_ptr<const Denoiser>& denoiser) {
+    return Model{.denoiser = denoiser,
                  .kind = "stats",
                  .path = path,
                  .sha256 = sha256_file(path),
@@ -180,7 +180,7 @@ Model open_stats_model(const std::string& path) {
 }
 
 Model open_exact_model(const std::string& data, std::int64_t limit, const Cli& cli) {
-  Points points = load_points(data, limit, cli);
+  DataPoints points = load_points(data, limit, cli);
   EmpiricalOptions options;
   // The tables that let it leave points out are the one thing that grows with the data and must be in memory. They change the time only.
   const double tables = 4.0 * static_cast<double>(points.values.size(0) * (options.rank + 5));

@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
+#include <string_view>
 #include <thread>
 
 #include "cli.h"
@@ -22,8 +24,9 @@ using namespace headstart;
 
 constexpr int kUsage = 2, kData = 3, kNumerical = 4, kInternal = 1, kInterrupted = 130;
 
-int fail(int code, const std::string& message) {
-  fmt::print(stderr, "headstart: {}\n", message.substr(0, message.find('\n')));
+int fail(int code, std::string_view message) {
+  const std::string_view line = message.substr(0, message.find('\n'));
+  std::fprintf(stderr, "headstart: %.*s\n", static_cast<int>(line.size()), line.data());
   return code;
 }
 
@@ -42,10 +45,7 @@ void write_json(const std::string& target, const nlohmann::ordered_json& result)
     write_file_atomically(target, result.dump(2) + "\n");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  use_fitting_blas_kernels(argv);
+int run(int argc, char** argv) {
   app::Cli cli;
   CLI::App parser("Closed-form score models for diffusion: fit, teleport, sample, measure.", "headstart");
   parser.set_version_flag("--version", app::version);
@@ -74,33 +74,34 @@ int main(int argc, char** argv) {
   try {
     parser.parse(arguments);
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return parser.exit(e);  // --help, --version
-    return fail(kUsage, e.what());
-  } catch (const InvalidArgument& e) {
-    return fail(kUsage, e.what());
+    return e.get_exit_code() == 0 ? parser.exit(e) /* --help, --version */ : fail(kUsage, e.what());
   }
+  app::catch_signals();
+  set_threads(cli.threads > 0 ? cli.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  parse_device(cli.device);
+  if (!cli.json.empty() && cli.json != "-") app::require_folder_of(cli.json);
+  const auto result = cli.run(cli);
+  if (!cli.json.empty()) write_json(cli.json, result);
+  return 0;
+}
 
-  try {
-    app::catch_signals();
-    set_threads(cli.threads > 0 ? cli.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-    parse_device(cli.device);
-    if (!cli.json.empty() && cli.json != "-") app::require_folder_of(cli.json);
-    const auto result = cli.run(cli);
-    if (!cli.json.empty()) write_json(cli.json, result);
-    return 0;
-  } catch (const InvalidArgument& e) {
-    return fail(kUsage, e.what());
-  } catch (const DataError& e) {
-    return fail(kData, e.what());
-  } catch (const std::filesystem::filesystem_error& e) {
-    return fail(kData, e.path1().string() + ": " + e.code().message());
-  } catch (const NumericalError& e) {
-    return fail(kNumerical, e.what());
-  } catch (const app::Interrupted& e) {
-    return fail(kInterrupted, e.what());
-  } catch (const c10::Error& e) {
-    return fail(kInternal, std::string("internal error: ") + e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return fail(kInternal, std::string("internal error: ") + e.what());
-  }
+}  // namespace
+
+int main(int argc, char** argv) try {
+  use_fitting_blas_kernels(argv);
+  return run(argc, argv);
+} catch (const InvalidArgument& e) {
+  return fail(kUsage, e.what());
+} catch (const DataError& e) {
+  return fail(kData, e.what());
+} catch (const std::filesystem::filesystem_error& e) {
+  return fail(kData, e.path1().string() + ": " + e.code().message());
+} catch (const NumericalError& e) {
+  return fail(kNumerical, e.what());
+} catch (const app::Interrupted& e) {
+  return fail(kInterrupted, e.what());
+} catch (const c10::Error& e) {
+  return fail(kInternal, std::string("internal error: ") + e.what_without_backtrace());
+} catch (const std::exception& e) {
+  return fail(kInternal, std::string("internal error: ") + e.what());
 }

@@ -47,7 +47,7 @@ ReportPairs pairs_of(const nlohmann::ordered_json& object, const std::vector<std
   for (const auto& [key, value] : object.items()) {
     if (std::ranges::find(without, key) != without.end()) continue;
     if (value.is_object()) {
-      for (const auto& [inner, text] : pairs_of(value)) pairs.emplace_back(key + "." + inner, text);
+      for (const auto& [inner, text] : pairs_of(value)) pairs.emplace_back(fmt::format("{}.{}", key, inner), text);
     } else if (value != "") {
       pairs.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
     }

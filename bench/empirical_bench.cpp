@@ -2,20 +2,16 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <benchmark/benchmark.h>
-#include <malloc.h>
 #include <torch/types.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <fstream>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "headstart/data/image_stream.h"
 #include "headstart/denoise/empirical.h"
+#include "timing.h"
 
 namespace {
 
@@ -100,27 +96,6 @@ Tensor brute_force(const Tensor& data, const Tensor& x, double sigma) {
   return torch::stack(rows);
 }
 
-/// Bytes: what the process holds, and the most it held since reset_peak().
-double memory(const std::string& key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(key + ":")) return 1024 * std::stod(line.substr(key.size() + 1));
-  return 0;
-}
-void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
-
-template <class Call>
-double seconds_of(Call call) {
-  const auto start = std::chrono::steady_clock::now();
-  benchmark::DoNotOptimize(call());
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
 /// The denoiser, the plain formulation and a square matrix product in turn, so that whatever else the machine does meets them alike.
 /// Counters: rate for 4 B N D flops as a share of the matrix product's, times the plain formulation's speed, relative error of D against
 /// float64, share of the points that were not left out, MB beyond what was held before.
@@ -130,21 +105,17 @@ void empirical(benchmark::State& state, Data which, bool pruned) {
   const double sigma = static_cast<double>(state.range(0)) / 100;
   const Tensor x = queries(data, sigma), square = normal({2048, 2048}, 1);
   denoiser.denoise(x, sigma);
-  malloc_trim(0);
-  reset_peak();
-  const double before = memory("VmRSS");
-  const Tensor denoised = denoiser.denoise(x, sigma);
-  state.counters["extra_MB"] = (memory("VmHWM") - before) / 1e6;
-  std::vector<double> own, others, products;
+  Tensor denoised;
+  state.counters["extra_MB"] = peak_bytes([&] { denoised = denoiser.denoise(x, sigma); }) / 1e6;
+  Timings own, others, products;
   for (auto _ : state) {
-    products.push_back(seconds_of([&] { return square.mm(square); }));
-    own.push_back(seconds_of([&] { return denoiser.denoise(x, sigma); }));
-    others.push_back(seconds_of([&] { return plain(data, x, sigma); }));
-    state.SetIterationTime(own.back());
+    products.add([&] { return square.mm(square); });
+    state.SetIterationTime(own.add([&] { return denoiser.denoise(x, sigma); }));
+    others.add([&] { return plain(data, x, sigma); });
   }
-  const double flops = 4.0 * static_cast<double>(kBatch * data.numel()), product_rate = 2 * std::pow(2048.0, 3) / median(products);
-  state.counters["of_sgemm"] = flops / median(own) / product_rate;
-  state.counters["times_plain"] = median(others) / median(own);
+  const double flops = 4.0 * static_cast<double>(kBatch * data.numel()), product_rate = 2 * std::pow(2048.0, 3) / products.median();
+  state.counters["of_sgemm"] = flops / own.median() / product_rate;
+  state.counters["times_plain"] = others.median() / own.median();
   const std::int64_t few = 4;
   const Tensor exact = brute_force(data, x.narrow(0, 0, few), sigma);
   state.counters["error"] = ((denoised.narrow(0, 0, few) - exact).norm(2, 1) / exact.norm(2, 1)).max().item<double>();

@@ -2,20 +2,18 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <benchmark/benchmark.h>
-#include <malloc.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <limits>
 #include <span>
-#include <string>
 
 #include "headstart/data/image_stream.h"
 #include "headstart/denoise/mixture.h"
 #include "headstart/moments/fit_mixture.h"
+#include "timing.h"
 
 namespace {
 
@@ -32,23 +30,6 @@ double seconds_of(const std::function<void()>& work) {
   const double start = now();
   work();
   return now() - start;
-}
-
-/// Bytes of a line of /proc/self/status.
-double status(const std::string& name) {
-  std::ifstream file("/proc/self/status");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with(name + ":")) return 1024 * std::stod(line.substr(name.size() + 1));
-  return std::numeric_limits<double>::quiet_NaN();
-}
-
-/// Bytes that the work needs at its peak beyond what there is before it.
-double peak_bytes(const std::function<void()>& work) {
-  malloc_trim(0);
-  std::ofstream("/proc/self/clear_refs") << 5;  // the peak starts from here
-  const double before = status("VmRSS");
-  work();
-  return status("VmHWM") - before;
 }
 
 MixtureStats mixture(std::int64_t components, std::int64_t dim, std::int64_t rank) {
@@ -109,18 +90,15 @@ void mixture_denoise(benchmark::State& state) {
   state.counters["einsum_MB"] = theirs * 1e-6;
   state.counters["memory_ratio"] = theirs / mine;
 
-  double best = std::numeric_limits<double>::infinity(), einsum = best, products = best;
+  Timings own, einsum, products;
   for (auto _ : state) {  // by turns, so that all see the same machine
-    const double seconds = seconds_of([&] { benchmark::DoNotOptimize(denoiser.denoise(x, sigma)); });
-    state.SetIterationTime(seconds);
-    best = std::min(best, seconds);
-    einsum = std::min(einsum, seconds_of([&] { benchmark::DoNotOptimize(plain.denoise(x, sigma)); }));
-    products = std::min(products, seconds_of([&] { benchmark::DoNotOptimize(x.mm(stack.t()).mm(stack)); }));
+    state.SetIterationTime(own.add([&] { return denoiser.denoise(x, sigma); }));
+    einsum.add([&] { return plain.denoise(x, sigma); });
+    products.add([&] { return x.mm(stack.t()).mm(stack); });
   }
-  state.counters["best_ms"] = 1e3 * best;
-  state.counters["einsum_ms"] = 1e3 * einsum;
-  state.counters["faster"] = einsum / best;
-  state.counters["of_products"] = best / products;
+  state.counters["einsum_ms"] = 1e3 * einsum.median();
+  state.counters["faster"] = einsum.median() / own.median();
+  state.counters["of_products"] = own.median() / products.median();
 }
 BENCHMARK(mixture_denoise)->ArgName("10sigma")->Arg(2)->Arg(50)->Arg(800)->UseManualTime()->Iterations(5)->Unit(benchmark::kMillisecond);
 

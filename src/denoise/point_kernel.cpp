@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kBlock = 64;  // values looked at together
 
 /// A vector register, or several where they are shorter.
-typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
+using Lanes __attribute__((vector_size(64), aligned(4), may_alias)) = float;
 constexpr std::int64_t kLanes = sizeof(Lanes) / sizeof(float);
 
 HEADSTART_INLINE double total(const Lanes* sums) {

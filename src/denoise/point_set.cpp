@@ -23,7 +23,7 @@ using torch::Tensor;
 
 constexpr std::int64_t kSample = 16384;  // points that the centre and the directions are taken from: any choice of them is right
 constexpr std::int64_t kLeading = 32;    // directions of a guess
-constexpr std::int64_t kBlock = 512;     // points in a piece of work
+constexpr std::int64_t kPiece = 512;     // points in a piece of work
 
 /// Every step-th point, read as a stream: what a fit takes.
 class Sample : public ImageStream {
@@ -105,7 +105,7 @@ void PointSet::fill_tables() {
     features_ = torch::empty({count(), half_rank() + 3}, torch::kFloat32);
     details_ = torch::empty({count(), rank() - half_rank() + 1}, torch::kFloat32);
   }
-  for_pieces(count(), kBlock, [&](std::int64_t begin, std::int64_t n) {
+  for_pieces(count(), kPiece, [&](std::int64_t begin, std::int64_t n) {
     const Tensor tile = torch::empty({n, dim()}, torch::kFloat32);
     read(begin, tile);
     const Tensor z = tile.to(torch::kFloat64), square = z.square().sum(1);

@@ -77,7 +77,7 @@ class ScriptFeatures : public NetworkFeatures {
  private:
   /// Rounding what never was a pixel would hide that the samples were not written as pictures are.
   Tensor to_pixels(const Tensor& images) const {
-    const Tensor pixels = (images * 127.5F + 128).clamp(0, 255).to(torch::kUInt8);
+    Tensor pixels = (images * 127.5F + 128).clamp(0, 255).to(torch::kUInt8);
     const Tensor error = (pixels.to(torch::kFloat32) / 127.5F - 1 - images).abs();
     constexpr double kSlack = 1e-5;  // other ways to write p / 127.5 - 1 in float32
     if (error.max().item<double>() > kSlack)
@@ -95,7 +95,7 @@ class ScriptFeatures : public NetworkFeatures {
         });
     const auto rows = pixels.size(0);
     if (!out.isTensor()) throw DataError(path(), fmt::format("expected features [{}, F], got a {}", rows, out.tagKind()));
-    const Tensor features = out.toTensor();
+    Tensor features = out.toTensor();
     if (features.dim() != 2 || features.size(0) != rows || features.size(1) < 1 || !features.is_floating_point())
       throw DataError(path(), fmt::format("expected features [{}, F] of floats, got {} [{}]", rows, c10::toString(features.scalar_type()),
                                           fmt::join(features.sizes(), ", ")));

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "clusters.h"
+#include "component_update.h"
 #include "headstart/error.h"
 #include "headstart/moments/fit_method.h"
 #include "headstart/moments/packed_mixture.h"
@@ -122,60 +123,6 @@ double mean_log_likelihood(const Points& points, const MixtureStats& s) {
     sum += values.sum().item<double>();
   });
   return sum / static_cast<double>(points.count());
-}
-
-// ---- one update of one component
-
-/// Second moments about a component's new mean, in the basis U it had.
-struct Spread {
-  Tensor product;  ///< [D, R], S U for the covariance S
-  Tensor inner;    ///< [R, R], U^T S U
-  double trace = 0;
-};
-
-struct Spectrum {
-  Tensor basis, eigenvalues;
-  double tail = 0;
-};
-
-/// Eigenvalues and eigenvectors, descending.
-std::pair<Tensor, Tensor> descending_eigh(const Tensor& symmetric) {
-  const auto [values, vectors] = torch::linalg_eigh(symmetric);
-  return {values.flip(0), vectors.flip(1)};
-}
-
-/// Orthonormal columns U and g, descending, with W W^T = U diag(g) U^T. Householder's QR gives them even where columns of W are nothing.
-std::pair<Tensor, Tensor> left_singular(const Tensor& w) {
-  const auto [q, r] = torch::linalg_qr(w);
-  const auto [values, vectors] = descending_eigh(r.mm(r.t()));
-  return {q.mm(vectors), values.clamp_min(0)};
-}
-
-/// All D directions: S itself is known.
-Spectrum updated_full(const Spread& s, const Tensor& basis, double floor) {
-  const auto [values, vectors] = descending_eigh(s.inner);
-  return {basis.mm(vectors), values.clamp_min(floor)};
-}
-
-/// All D axes, in the order of their variances.
-Spectrum updated_diagonal(const Spread& s, const Tensor& basis, double floor) {
-  const auto [variances, axes] = (s.product * basis).sum(1).clamp_min(floor).sort(/*stable=*/true, 0, /*descending=*/true);
-  return {torch::zeros_like(basis).scatter_(0, axes.unsqueeze(0), 1), variances};
-}
-
-/// The EM update of probabilistic PCA, W <- S W (tail I + M^-1 W^T S W)^-1 with W = U (theta - tail)^1/2, after theta and tail have been
-/// set to the best there are for the old subspace: U^T S U = diag(theta), so that all matrices in it but S are diagonal.
-Spectrum updated_lowrank(const Spread& s, double floor, bool has_tail) {
-  constexpr double kLeast = 1e-6;  // a direction no better than the tail keeps this share, or it could never come back
-  const auto dim = static_cast<double>(s.product.size(0)), rank = static_cast<double>(s.product.size(1));
-  auto [theta, rotation] = descending_eigh(s.inner);
-  theta = theta.clamp_min(floor);
-  const double tail = has_tail ? std::max((s.trace - theta.sum().item<double>()) / (dim - rank), floor) : 0.0;
-  const Tensor gain = (theta - tail).maximum(kLeast * theta) / theta, product = s.product.mm(rotation);
-  const auto [basis, above] = left_singular(product * (gain / theta).sqrt());
-  const double left = s.trace - (product.square().sum(0) * gain / theta).sum().item<double>();
-  const double new_tail = has_tail ? std::max(left / dim, floor) : 0.0;
-  return {basis, (above + new_tail).clamp_min(floor), new_tail};
 }
 
 // ---- the fit
@@ -313,7 +260,7 @@ std::int64_t rank_of(const MixtureOptions& o, std::int64_t dim) {
   return o.rank > 0 ? o.rank : std::min<std::int64_t>(32, dim);
 }
 
-void validate(const MixtureOptions& o, std::int64_t dim, std::int64_t count) {
+void require_valid(const MixtureOptions& o, std::int64_t dim, std::int64_t count) {
   const auto refuse = [](const std::string& what) { throw InvalidArgument("[fit_mixture] expected " + what); };
   if (o.components < 1 || o.components > count) refuse(fmt::format("1 to N = {} components, got {}", count, o.components));
   if (o.rank < 0 || o.rank > dim) refuse(fmt::format("a rank from 1 to D = {}, got {}", dim, o.rank));
@@ -358,7 +305,7 @@ void judge(MixtureFit& fit, const Parts& parts, CovarianceKind kind) {
 
 MixtureFit fit_points(const Points& points, const MixtureOptions& o) {
   const Parts parts(points, o.held_out);
-  validate(o, points.dim(), parts.fitted.count());
+  require_valid(o, points.dim(), parts.fitted.count());
   MixtureFit fit = Em(parts.fitted, o, rank_of(o, points.dim())).run();
   judge(fit, parts, o.covariance);
   return fit;
@@ -382,14 +329,14 @@ std::string to_string(CovarianceKind kind) {
 }
 
 MixtureFit fit_mixture(ImageStream& stream, const MixtureOptions& options) {
-  validate(options, stream.shape().dim(), images_wanted(stream, options.limit));
+  require_valid(options, stream.shape().dim(), images_wanted(stream, options.limit));
   return fit_points(opened(stream, options), options);
 }
 
 MixtureFit fit_mixture_per_class(ImageStream& stream, const MixtureOptions& options) {
   const std::vector<std::int64_t>& labels = stream.labels();
   if (labels.empty()) throw InvalidArgument("[fit_mixture_per_class] expected data with labels, got none");
-  validate(options, stream.shape().dim(), images_wanted(stream, options.limit));
+  require_valid(options, stream.shape().dim(), images_wanted(stream, options.limit));
   const Points points = opened(stream, options);
   const Parts parts(points, options.held_out);
   const std::set<std::int64_t> classes(labels.begin(), labels.begin() + points.count());
@@ -424,7 +371,7 @@ MixtureChoice choose_mixture(ImageStream& stream, const MixtureOptions& options)
   trial.components = 1;
   trial.held_out = options.held_out > 0 ? options.held_out : 0.1;
   trial.max_iterations = std::min<std::int64_t>(options.max_iterations, 15);
-  validate(trial, stream.shape().dim(), images_wanted(stream, options.limit));
+  require_valid(trial, stream.shape().dim(), images_wanted(stream, options.limit));
   const Points points = opened(stream, options);
   const std::int64_t dim = points.dim(), most = std::max<std::int64_t>(1, points.count() / 20);  // a component wants some points
   const bool is_rank_free = options.rank == 0 && options.covariance == CovarianceKind::lowrank;

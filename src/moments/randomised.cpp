@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "batches.h"
+#include "descending_eigh.h"
 #include "headstart/core/parallel.h"
 #include "headstart/error.h"
 #include "headstart/moments/fit_method.h"
@@ -114,16 +115,6 @@ Tensor gram(const Tensor& a, const Tensor& b) {
   return out;
 }
 
-/// Eigenvalues and eigenvectors, descending, on one thread: LAPACK's last bits depend on how many there are.
-std::pair<Tensor, Tensor> descending_eigh(const Tensor& symmetric) {
-  std::pair<Tensor, Tensor> result;
-  parallel_shards(1, [&](std::int64_t) {
-    const auto [values, vectors] = torch::linalg_eigh(symmetric);
-    result = {values.flip(0).contiguous(), vectors.flip(1).contiguous()};
-  });
-  return result;
-}
-
 /// Nearly orthonormal columns with the same span, in place. Each round divides by the root of the columns' Gram matrix, which after scaling
 /// the columns to length 1 is as good as QR where they are nearly orthogonal already, and needs no second copy of y. Columns that are
 /// nothing become random ones: data of a low rank still have R eigenvectors.
@@ -139,6 +130,8 @@ void orthonormalise(const Tensor& y, at::Generator& random) {
     const Tensor lengths = inner.diagonal().sqrt();
     const auto [values, vectors] = descending_eigh(inner / torch::outer(lengths, lengths));
     multiply_in_place(y, vectors / lengths.unsqueeze(1) * values.clamp_min(1e-14).rsqrt());
+    const Tensor spent = (values < 1e-14).nonzero().flatten();  // what is left of them is rounding
+    y.index_copy_(1, spent, at::randn({y.size(0), spent.numel()}, random, torch::kFloat64));
     if (values.min().item<double>() > 1e-6) return;  // orthonormal to 1e-10 now; ritz() does the rest
   }
 }
@@ -172,7 +165,7 @@ Tensor leading_vectors(const Tensor& q, const Tensor& w, std::int64_t rank) {
   return basis;
 }
 
-void validate(const RandomisedOptions& o, std::int64_t columns, std::int64_t most) {
+void require_valid(const RandomisedOptions& o, std::int64_t columns, std::int64_t most) {
   const auto refuse = [](const std::string& what) { throw InvalidArgument("[fit_gaussian_randomised] expected " + what); };
   if (o.rank < 1 || o.rank > most) refuse(fmt::format("a rank from 1 to min(D, N - 1) = {}, got {}", most, o.rank));
   if (columns < o.rank || columns > most) refuse(fmt::format("columns from {} to {}, got {}", o.rank, most, columns));
@@ -188,7 +181,7 @@ RandomisedFit fit_gaussian_randomised(ImageStream& stream, const RandomisedOptio
   StreamedCovariance covariance(stream, o.limit, dtype);
   const std::int64_t dim = covariance.dim(), most = std::min(dim, covariance.wanted() - 1);
   const std::int64_t columns = o.columns > 0 ? o.columns : std::min(most, o.rank + std::max<std::int64_t>(o.rank, 16));
-  validate(o, columns, most);
+  require_valid(o, columns, most);
 
   at::Generator random = at::detail::createCPUGenerator(o.seed);
   Tensor product = at::randn({dim, columns}, random, torch::kFloat32).to(torch::kFloat64);

@@ -36,7 +36,7 @@ Tensor sample_euler(const Denoiser& denoiser, const Tensor& x, const std::vector
 Tensor sample_heun(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
   return run("sample_heun", denoiser, x, sigmas, options, [&](const Tensor& state, double from, double to) {
     const Tensor d = slope(denoiser, state, from);
-    const Tensor predicted = state + (to - from) * d;
+    Tensor predicted = state + (to - from) * d;
     if (to == 0) return predicted;
     return state + 0.5 * (to - from) * (d + slope(denoiser, predicted, to));
   });

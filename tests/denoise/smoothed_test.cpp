@@ -16,22 +16,22 @@ namespace {
 using testing::HasSubstr;
 using torch::Tensor;
 
-constexpr std::int64_t kDim = 10;
+constexpr std::int64_t kSmoothDim = 10;
 
 std::shared_ptr<const Denoiser> empirical() {
-  return std::make_shared<EmpiricalDenoiser>(random_normal({200, kDim}, 3).to(torch::kFloat32));
+  return std::make_shared<EmpiricalDenoiser>(random_normal({200, kSmoothDim}, 3).to(torch::kFloat32));
 }
 
 TEST(SmoothedDenoiser, WithoutARadiusIsTheInnerDenoiser) {
   const auto inner = empirical();
-  const Tensor x = random_normal({5, kDim}, 4);
+  const Tensor x = random_normal({5, kSmoothDim}, 4);
   EXPECT_LT(largest_difference(SmoothedDenoiser(inner, {.kappa = 0}).denoise(x, 0.3), inner->denoise(x, 0.3)), 1e-15);
 }
 
 TEST(SmoothedDenoiser, AveragesTheScoreOverItsShifts) {
   const auto inner = empirical();
   const SmoothedDenoiser smoothed(inner, {.kappa = 0.4, .draws = 6, .seed = 11});
-  const Tensor x = random_normal({5, kDim}, 4), sigma = torch::full({}, 0.3, torch::kFloat64);
+  const Tensor x = random_normal({5, kSmoothDim}, 4), sigma = torch::full({}, 0.3, torch::kFloat64);
   Tensor mean = torch::zeros_like(x);
   for (std::int64_t m = 0; m < 6; ++m) mean += score(*inner, x + smoothed.shifts()[m], sigma) / 6;
   EXPECT_LT(largest_difference(score(smoothed, x, sigma), mean), 1e-12);
@@ -46,14 +46,14 @@ TEST(SmoothedDenoiser, DrawsOppositePairsOfTheRadius) {
 }
 
 TEST(SmoothedDenoiser, ChangesNothingThatIsAffine) {
-  const auto gaussian = std::make_shared<GaussianDenoiser>(random_gaussian(kDim));
-  const Tensor x = random_normal({5, kDim}, 4);
+  const auto gaussian = std::make_shared<GaussianDenoiser>(random_gaussian(kSmoothDim));
+  const Tensor x = random_normal({5, kSmoothDim}, 4);
   EXPECT_LT(largest_difference(SmoothedDenoiser(gaussian, {.kappa = 0.7}).denoise(x, 1.1), gaussian->denoise(x, 1.1)), 1e-14);
 }
 
 TEST(SmoothedDenoiser, IsTheSameForEqualSeedsOnly) {
   const auto inner = empirical();
-  const Tensor x = random_normal({5, kDim}, 4);
+  const Tensor x = random_normal({5, kSmoothDim}, 4);
   const auto with = [&](std::uint64_t seed) { return SmoothedDenoiser(inner, {.kappa = 0.4, .seed = seed}).denoise(x, 0.3); };
   EXPECT_TRUE(torch::equal(with(1), with(1)));
   EXPECT_GT(largest_difference(with(1), with(2)), 1e-3);

@@ -18,7 +18,7 @@ namespace {
 using testing::HasSubstr;
 using torch::Tensor;
 
-constexpr double kPlenty = 1e9;
+constexpr double kAllInMemory = 1e9;
 
 /// `each` points around each of `centres` [K, D], one cluster after the other.
 Tensor clusters_around(const Tensor& centres, std::int64_t each, double width, std::uint64_t seed) {
@@ -37,7 +37,7 @@ double largest_distance_to_nearest(const Tensor& a, const Tensor& b) { return st
 TEST(KMeans, FindsClustersThatAreFarApart) {
   const Tensor centres = 20 * random_normal({7, 5}, 1), x = clusters_around(centres, 100, 0.5, 2) + 100;
   for (const std::int64_t mini_batch : {0, 50}) {
-    const KMeans found = run(x, {.components = 7, .seed = 3, .mini_batch = mini_batch, .memory = kPlenty});
+    const KMeans found = run(x, {.components = 7, .seed = 3, .mini_batch = mini_batch, .memory = kAllInMemory});
     EXPECT_LT(largest_distance_to_nearest(centres + 100, found.centres), 0.5) << mini_batch;
     EXPECT_TRUE((found.counts == 100).all().item<bool>()) << mini_batch;
     EXPECT_NEAR(found.inertia, 5 * 0.25, 0.15) << mini_batch;  // the sum of 5 variances, of 700 points
@@ -48,7 +48,7 @@ TEST(KMeans, NeverRaisesTheInertiaInAPass) {
   const Tensor x = random_normal({800, 6}, 4);
   double before = std::numeric_limits<double>::infinity();
   for (std::int64_t passes = 1; passes <= 12; ++passes) {
-    const KMeans found = run(x, {.components = 10, .max_iterations = passes, .tolerance = 0, .memory = kPlenty});
+    const KMeans found = run(x, {.components = 10, .max_iterations = passes, .tolerance = 0, .memory = kAllInMemory});
     EXPECT_LE(found.inertia, before * (1 + 1e-6)) << passes;
     before = found.inertia;
   }
@@ -56,7 +56,7 @@ TEST(KMeans, NeverRaisesTheInertiaInAPass) {
 
 TEST(KMeans, CentresAreTheMeansOfTheirPointsAndTheInertiaTheirDistance) {
   const Tensor x = random_normal({400, 4}, 5).to(torch::kFloat32).to(torch::kFloat64);
-  const KMeans found = run(x, {.components = 5, .max_iterations = 200, .tolerance = 0, .memory = kPlenty});
+  const KMeans found = run(x, {.components = 5, .max_iterations = 200, .tolerance = 0, .memory = kAllInMemory});
   const auto [distance, index] = torch::cdist(x, found.centres).min(1);
   EXPECT_NEAR(found.inertia, distance.square().mean().item<double>(), 1e-4);
   for (std::int64_t k = 0; k < 5; ++k)
@@ -69,15 +69,15 @@ TEST(KMeans, IsTheSameStreamedOrHeldAndOnAnyNumberOfThreads) {
     const WithThreads with(threads);
     return run(x, {.components = 8, .seed = seed, .memory = memory}).centres;
   };
-  const Tensor first = fit(kPlenty, 1, 1);
+  const Tensor first = fit(kAllInMemory, 1, 1);
   EXPECT_TRUE(torch::equal(first, fit(0, 1, 1)));
-  EXPECT_TRUE(torch::equal(first, fit(kPlenty, 2, 1)));
-  EXPECT_FALSE(torch::equal(first, fit(kPlenty, 1, 2)));
+  EXPECT_TRUE(torch::equal(first, fit(kAllInMemory, 2, 1)));
+  EXPECT_FALSE(torch::equal(first, fit(kAllInMemory, 1, 2)));
 }
 
 TEST(KMeans, ReadsTheStreamOnceWhereItIsHeld) {
   PointStream held(random_normal({200, 3}, 1)), streamed(random_normal({200, 3}, 1));
-  fit_kmeans(held, {.components = 3, .memory = kPlenty});
+  fit_kmeans(held, {.components = 3, .memory = kAllInMemory});
   EXPECT_EQ(held.rewinds, 1);
   const KMeans found = fit_kmeans(streamed, {.components = 3});
   EXPECT_EQ(streamed.rewinds, found.iterations + 2);  // the mean, the sample
@@ -86,7 +86,7 @@ TEST(KMeans, ReadsTheStreamOnceWhereItIsHeld) {
 TEST(KMeans, MovesACentreThatHasLostItsPoints) {
   // Three distinct points: the fourth centre starts on one of them, and has no points.
   const Tensor x = torch::eye(3, torch::kFloat64).repeat({50, 1});
-  const KMeans found = run(x, {.components = 4, .max_iterations = 5, .memory = kPlenty});
+  const KMeans found = run(x, {.components = 4, .max_iterations = 5, .memory = kAllInMemory});
   EXPECT_GT(found.reseeded, 0);
   EXPECT_LT(found.inertia, 1e-10);
   EXPECT_TRUE(found.centres.isfinite().all().item<bool>());
@@ -95,7 +95,7 @@ TEST(KMeans, MovesACentreThatHasLostItsPoints) {
 
 TEST(KMeans, GivesEveryPointACentreOfItsOwnWhereThereAreAsMany) {
   const Tensor x = random_normal({20, 6}, 7);
-  const KMeans found = run(x, {.components = 20, .memory = kPlenty});
+  const KMeans found = run(x, {.components = 20, .memory = kAllInMemory});
   EXPECT_LT(found.inertia, 1e-6);  // float32
   EXPECT_LT(largest_distance_to_nearest(x, found.centres), 1e-5);
 }

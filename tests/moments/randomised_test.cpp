@@ -42,6 +42,14 @@ RandomisedFit randomised(const Tensor& points, const RandomisedOptions& options)
 
 Tensor projector(const Tensor& basis) { return basis.mm(basis.t()); }
 
+TEST(RandomisedFit, TakesPointsThatAreAllTheSame) {
+  const Tensor point = random_normal({1, 40}, 3);
+  const RandomisedFit fit = randomised(point.expand({30, -1}).contiguous(), {.rank = 5});
+  EXPECT_LT(largest_difference(fit.stats.mean, point[0].to(torch::kFloat32).to(torch::kFloat64)), 1e-7);
+  EXPECT_LT(fit.stats.eigenvalues.max().item<double>(), 1e-12);
+  EXPECT_LT(largest_difference(fit.stats.basis.t().mm(fit.stats.basis), torch::eye(5, torch::kFloat64)), 1e-6);
+}
+
 TEST(RandomisedFit, EqualsTheDenseFitWhenAskedForAllDigits) {
   const Tensor x = points_with_spectrum(power_law(150, 2), 400);
   const RandomisedFit fit = randomised(x, {.rank = 12, .tolerance = 1e-9, .max_passes = 60});

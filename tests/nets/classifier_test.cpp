@@ -9,7 +9,7 @@ namespace {
 
 using torch::Tensor;
 
-ClassifierConfig tiny() { return {.shape = {3, 8, 12}, .channels = 8, .features = 6, .classes = 4, .groups = 4}; }
+ClassifierConfig small_classifier() { return {.shape = {3, 8, 12}, .channels = 8, .features = 6, .classes = 4, .groups = 4}; }
 
 Tensor some_images(std::int64_t batch) {
   torch::manual_seed(0);
@@ -18,7 +18,7 @@ Tensor some_images(std::int64_t batch) {
 
 TEST(Classifier, GivesFeaturesAndLogits) {
   torch::manual_seed(0);
-  Classifier network(tiny());
+  Classifier network(small_classifier());
   network->named_parameters()["feature_layer.weight"].detach().mul_(10);  // so that features spread well below SiLU's least value
   const Tensor x = some_images(5), features = network->features(x), logits = network->forward(x);
   EXPECT_EQ(features.sizes().vec(), (std::vector<std::int64_t>{5, 6}));
@@ -28,17 +28,17 @@ TEST(Classifier, GivesFeaturesAndLogits) {
 }
 
 TEST(Classifier, PassesAGradientToEveryParameter) {
-  Classifier network(tiny());
+  Classifier network(small_classifier());
   network->forward(some_images(4)).square().mean().backward();
   for (const auto& item : network->named_parameters()) EXPECT_GT(max_abs(item.value().grad()), 0) << item.key();
 }
 
 TEST(Classifier, ComesBackFromItsFile) {
   const TempDir folder;
-  Classifier saved(tiny());
+  Classifier saved(small_classifier());
   save_classifier(folder / "c", saved, {{"accuracy", "0.9"}});
   Classifier loaded = load_classifier(folder / "c");
-  EXPECT_EQ(loaded->config().to_json(), tiny().to_json());
+  EXPECT_EQ(loaded->config().to_json(), small_classifier().to_json());
   EXPECT_TRUE(torch::equal(weights_of(*loaded), weights_of(*saved)));
   EXPECT_FALSE(loaded->is_training());
   EXPECT_TRUE(torch::equal(loaded->features(some_images(3)), saved->features(some_images(3))));
@@ -55,7 +55,7 @@ TEST(Classifier, IsNoUNet) {
 TEST(Classifier, RefusesImpossibleSizes) {
   const auto build = [](auto change) {
     return [change] {
-      ClassifierConfig config = tiny();
+      ClassifierConfig config = small_classifier();
       change(config);
       Classifier network(config);
     };

@@ -9,7 +9,7 @@ namespace {
 
 using torch::Tensor;
 
-SongUNetConfig tiny() {
+SongUNetConfig small_unet() {
   return {.shape = {1, 8, 8}, .model_channels = 8, .channel_mult = {1, 2}, .num_blocks = 1, .attn_resolutions = {}, .dropout = 0};
 }
 
@@ -19,22 +19,22 @@ SongUNetConfig with(SongUNetConfig config, const std::function<void(SongUNetConf
 }
 
 std::vector<SongUNetConfig> configs() {
-  return {tiny(),
-          with(tiny(), [](auto& c) { c.adaptive_scale = true, c.embedding_type = "geometric", c.patch = 2; }),
-          with(tiny(),
+  return {small_unet(),
+          with(small_unet(), [](auto& c) { c.adaptive_scale = true, c.embedding_type = "geometric", c.patch = 2; }),
+          with(small_unet(),
                [](auto& c) {
                  c.attn_resolutions = {8}, c.num_blocks = 2, c.shape = {3, 8, 4};
                }),
-          with(tiny(), [](auto& c) { c.encoder_type = "residual", c.embedding_type = "fourier", c.channel_mult_noise = 2; }),
-          with(tiny(),
+          with(small_unet(), [](auto& c) { c.encoder_type = "residual", c.embedding_type = "fourier", c.channel_mult_noise = 2; }),
+          with(small_unet(),
                [](auto& c) {
                  c.encoder_type = "residual", c.resample_filter = {1, 3, 3, 1}, c.channel_mult = {1, 2, 2};
                }),
-          with(tiny(),
+          with(small_unet(),
                [](auto& c) {
                  c.encoder_type = "skip", c.decoder_type = "skip", c.resample_filter = {1, 3, 3, 1};
                }),
-          with(tiny(), [](auto& c) {
+          with(small_unet(), [](auto& c) {
             c.model_channels = 6, c.channel_mult = {1}, c.shape = {2, 7, 5};
           })};
 }
@@ -106,7 +106,7 @@ struct ByFormula {
 
 TEST(SongUNet, IsItsFormulas) {
   for (const bool adaptive : {false, true}) {
-    const SongUNetConfig config = with(tiny(), [&](auto& c) {
+    const SongUNetConfig config = with(small_unet(), [&](auto& c) {
       c.channel_mult = {1}, c.attn_resolutions = {8}, c.adaptive_scale = adaptive, c.label_dim = 3, c.augment_dim = 2;
     });
     SongUNet network = perturbed(config);
@@ -155,9 +155,9 @@ TEST(SongUNet, PassesAGradientToEveryParameter) {
 
 // Differences, so that no gradient code is trusted.
 TEST(SongUNet, LooksAtAllOfASmallImage) {
-  SongUNet network = perturbed(tiny());
+  SongUNet network = perturbed(small_unet());
   const torch::NoGradGuard no_grad;
-  const Tensor x = images_of(tiny().shape, 1).expand({64, -1, -1, -1}).contiguous(), moved = x.clone();
+  const Tensor x = images_of(small_unet().shape, 1).expand({64, -1, -1, -1}).contiguous(), moved = x.clone();
   for (std::int64_t i = 0; i < 64; ++i) moved[i].view(-1)[i] += 1;
   const Tensor level = torch::zeros({64}), difference = (network->forward(moved, level) - network->forward(x, level)).flatten(1);
   EXPECT_GT(difference.abs().sum(1).min().item<double>(), 0);
@@ -184,16 +184,16 @@ TEST(SongUNet, ComputesAlmostTheSameInBfloat16) {
 }
 
 TEST(SongUNet, TellsClassesApart) {
-  SongUNet network = perturbed(with(tiny(), [](auto& c) { c.label_dim = 2; }));
+  SongUNet network = perturbed(with(small_unet(), [](auto& c) { c.label_dim = 2; }));
   const torch::NoGradGuard no_grad;
-  const Tensor x = images_of(tiny().shape, 1), level = torch::zeros({1});
+  const Tensor x = images_of(small_unet().shape, 1), level = torch::zeros({1});
   const Tensor one = network->forward(x, level, torch::tensor({{1.0F, 0.0F}}));
   EXPECT_GT(max_abs(one - network->forward(x, level)), 1e-4);
   EXPECT_GT(max_abs(one - network->forward(x, level, torch::tensor({{0.0F, 1.0F}}))), 1e-4);
 }
 
 TEST(SongUNet, CarriesEdmsNames) {
-  const auto plain = names_of(with(tiny(), [](auto& c) { c.attn_resolutions = {8}; }));
+  const auto plain = names_of(with(small_unet(), [](auto& c) { c.attn_resolutions = {8}; }));
   for (const char* name : {"map_layer0.weight",           "map_layer1.bias",
                            "enc.8x8_conv.weight",         "enc.8x8_block0.norm0.weight",
                            "enc.8x8_block0.conv0.weight", "enc.8x8_block0.affine.bias",
@@ -238,7 +238,7 @@ TEST(SlowSongUNet, IsDdpmPlusPlusAndNcsnPlusPlus) {
 
 TEST(SongUNet, RefusesWhatCannotBeBuilt) {
   const auto build = [](const std::function<void(SongUNetConfig&)>& change) {
-    return [change] { SongUNet network(with(tiny(), change)); };
+    return [change] { SongUNet network(with(small_unet(), change)); };
   };
   expect_error<InvalidArgument>({"[SongUNet] expected height and width divisible by 4 for 3 levels, got 1,8,6"}, build([](auto& c) {
                                   c.channel_mult = {1, 2, 2}, c.shape.width = 6;

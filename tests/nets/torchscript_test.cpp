@@ -40,7 +40,7 @@ Tensor sigmas_of_betas(const Tensor& betas) {
   return ((1 - alphas_cumprod) / alphas_cumprod).sqrt();
 }
 
-Tensor linear_betas() { return torch::linspace(1e-4, 0.02, 1000, torch::kFloat64); }
+Tensor ddpm_betas() { return torch::linspace(1e-4, 0.02, 1000, torch::kFloat64); }
 
 /// sigma^2 = f(0) / f(t) - 1 of the cosine schedule's f.
 std::string cosine_of_t(double s) {
@@ -67,7 +67,7 @@ std::vector<Process> processes() {
       {"vp_linear",
        {{"type", "vp_linear"}, {"beta_start", 1e-4}, {"beta_end", 0.02}, {"steps", 1000}},
        "",
-       sigmas_of_betas(linear_betas()),
+       sigmas_of_betas(ddpm_betas()),
        preserving},
       {"vp_continuous",
        {{"type", "vp_continuous"}, {"beta_min", 0.1}, {"beta_max", 20}},
@@ -79,9 +79,9 @@ std::vector<Process> processes() {
       {"cosine with steps", {{"type", "cosine"}, {"s", 0.008}, {"steps", 1000}}, "", sigmas_of_betas(cosine_betas), preserving},
       {"table of betas", {{"type", "table"}, {"betas", list_of(few)}}, "", sigmas_of_betas(few), preserving},
       {"table of alphas_cumprod",
-       {{"type", "table"}, {"alphas_cumprod", list_of((1 - linear_betas()).cumprod(0))}},
+       {{"type", "table"}, {"alphas_cumprod", list_of((1 - ddpm_betas()).cumprod(0))}},
        "",
-       sigmas_of_betas(linear_betas()),
+       sigmas_of_betas(ddpm_betas()),
        preserving},
       {"flow", {{"type", "flow"}}, "t / (1. - t)", {}, "1. / (1. + sigma)"},
   };
