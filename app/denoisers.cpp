@@ -171,12 +171,9 @@ Model open_stats_model(const std::string& path) {
                  .range_low = stats.range_low,
                  .range_high = stats.range_high};
   };
-  if (is_mixture(path)) {
-    const MixtureStats stats = load_mixture(path);
-    return describe(stats, std::make_shared<MixtureDenoiser>(stats));
-  }
-  const GaussianStats stats = load_stats(path);
-  return describe(stats, std::make_shared<GaussianDenoiser>(stats));
+  const MixtureStats stats = load_mixture(path);
+  if (stats.components() == 1) return describe(stats, std::make_shared<GaussianDenoiser>(stats.component(0)));
+  return describe(stats, std::make_shared<MixtureDenoiser>(stats));
 }
 
 Model open_exact_model(const std::string& data, std::int64_t limit, const Cli& cli) {

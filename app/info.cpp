@@ -42,7 +42,7 @@ ordered_json describe_safetensors(const std::string& path) {
                  : kind == "headstart-checkpoint" ? "checkpoint"
                                                   : "safetensors";
   if (json["kind"] == "statistics") {
-    const bool is_one = !is_mixture(path);
+    const bool is_one = !file.contains("weights");
     const MixtureStats stats = load_mixture(path);
     if (!is_one) json["components"] = stats.components();
     json["dim"] = stats.dim();

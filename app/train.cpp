@@ -19,6 +19,7 @@
 #include "headstart/denoise/gaussian.h"
 #include "headstart/error.h"
 #include "headstart/moments/moments.h"
+#include "headstart/moments/tensor_stream.h"
 #include "headstart/nets/unet_file.h"
 #include "run_dir.h"
 #include "version.h"
@@ -98,13 +99,15 @@ torch::Tensor labels_of(const ImageStream& stream, const std::string& data) {
 /// What a Gaussian of the training images explains of the network so far, at marks on the way; all rows so far are in OUT.compare.json.
 class Watched {
  public:
-  Watched(const Options& o, const torch::Tensor& images, const ImageShape& shape) : path_(o.out + ".compare.json"), out_(o.out) {
-    MomentAccumulator moments(shape.dim());
-    for (const auto& batch : images.flatten(1).split(4096)) moments.add(batch);
-    const GaussianStats gaussian = gaussian_from_moments(moments.mean(), moments.covariance());
-    const std::int64_t count = std::min(o.compare_samples, images.size(0));
-    const torch::Tensor order = torch::randperm(images.size(0), at::detail::createCPUGenerator(0), torch::kInt64).narrow(0, 0, count);
-    comparison_ = {.points = {{"train", images.flatten(1).index_select(0, order).to(torch::kFloat64)}},
+  /// @param held_out  images for a second set of rows, or nothing
+  Watched(const Options& o, const torch::Tensor& images, const ImageShape& shape, ImageStream* held_out)
+      : path_(o.out + ".compare.json"), out_(o.out) {
+    TensorStream stream(images.flatten(1), {}, shape);
+    const GaussianStats gaussian = fit_gaussian(stream);
+    stream.rewind();
+    std::vector<ComparedPoints> points{{"train", draw_images(stream, o.compare_samples, 0)}};
+    if (held_out != nullptr) points.push_back({"held_out", draw_images(*held_out, o.compare_samples, 0)});
+    comparison_ = {.points = std::move(points),
                    .networks = {},
                    .models = {{"gaussian", std::make_shared<GaussianDenoiser>(gaussian)}},
                    .sigmas = {0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 80},
@@ -155,6 +158,9 @@ ordered_json train_verb(Options& o, const Cli& cli) {
   o.unet.shape = o.classifier.shape = stream->shape();
   std::unique_ptr<ImageStream> test;  // opened before the training, so that a wrong name costs nothing
   if (!o.test_data.empty()) test = open_data(o.test_data, o.as);
+  if (test && test->shape() != stream->shape())
+    throw InvalidArgument(fmt::format("--test_data: expected images of shape {} as in {}, got {}", to_string(stream->shape()), o.data,
+                                      to_string(test->shape())));
 
   o.train.checkpoint = o.out + ".checkpoint";
   std::optional<Progress> progress;  // made at the first step, when a resumed run's count is known
@@ -202,7 +208,7 @@ ordered_json train_verb(Options& o, const Cli& cli) {
     const auto kept_at = logarithmic_marks(o.train.images, o.keep), compared_at = regular_marks(o.train.images, o.compare_every);
     std::ranges::set_union(kept_at, compared_at, std::back_inserter(o.train.keep));
     std::optional<Watched> watched;
-    if (o.compare_every > 0) watched.emplace(o, images, stream->shape());
+    if (o.compare_every > 0) watched.emplace(o, images, stream->shape(), test.get());
     o.train.on_keep = [&](std::int64_t seen, std::int64_t mark) {
       if (std::ranges::binary_search(compared_at, mark)) {
         network->eval();
@@ -292,7 +298,8 @@ void add_train(CLI::App& app, Cli& cli) {
   verb->add_option("--classifier_channels", o->classifier.channels, "classifier: width of the first level")->capture_default_str();
   verb->add_option("--features", o->classifier.features, "classifier: width of the feature layer")->capture_default_str();
   verb->add_option("--shift", o->shift, "classifier: random shifts by up to this many pixels")->capture_default_str();
-  verb->add_option("--test_data", o->test_data, "classifier: images for the test accuracy (DATA)");
+  verb->add_option("--test_data", o->test_data,
+                   "held-out images (DATA): for a classifier's test accuracy, or a second set of rows with --compare_every");
 }
 
 }  // namespace headstart::app

@@ -65,7 +65,7 @@ void flow(benchmark::State& state, torch::ScalarType dtype) {
 }
 
 void sizes(benchmark::internal::Benchmark* bench) {
-  bench->ArgNames({"B", "R"})->UseManualTime()->Unit(benchmark::kMillisecond);
+  bench->ArgNames({"B", "R"})->UseManualTime()->Iterations(9)->Unit(benchmark::kMillisecond);
   for (const std::int64_t rank : {3072, 256})
     for (const std::int64_t batch : {1, 16, 64, 256, 1024, 4096}) bench->Args({batch, rank});
 }

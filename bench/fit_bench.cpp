@@ -13,10 +13,10 @@
 #include "headstart/data/prefetch.h"
 #include "headstart/moments/moments.h"
 #include "headstart/moments/randomised.h"
+#include "headstart/moments/tensor_stream.h"
 
 namespace {
 
-using headstart::ImageStream;
 using torch::Tensor;
 
 constexpr const char* kData = "fashion-mnist";
@@ -57,29 +57,6 @@ void fit_fashion_mnist(benchmark::State& state) {
 }
 BENCHMARK(fit_fashion_mnist)->UseManualTime()->Iterations(5)->Unit(benchmark::kMillisecond);
 
-/// Points in memory, so that reading costs nothing.
-class PointStream : public ImageStream {
- public:
-  explicit PointStream(Tensor points) : points_(std::move(points)), shape_{1, 1, points_.size(1)} {}
-  const headstart::ImageShape& shape() const override { return shape_; }
-  std::int64_t count() const override { return points_.size(0); }
-  bool is_uint8() const override { return false; }
-  const std::vector<std::int64_t>& labels() const override { return labels_; }
-  void rewind() override { next_ = 0; }
-  std::int64_t read(std::span<float> out) override {
-    const std::int64_t dim = shape_.dim(), got = std::min(static_cast<std::int64_t>(out.size()) / dim, count() - next_);
-    std::copy_n(points_.data_ptr<float>() + next_ * dim, got * dim, out.data());
-    next_ += got;
-    return got;
-  }
-
- private:
-  Tensor points_;
-  headstart::ImageShape shape_;
-  std::int64_t next_ = 0;
-  std::vector<std::int64_t> labels_;
-};
-
 /// The randomised fit of points in D = 12,288 (64 x 64 x 3) dimensions whose eigenvalues fall like 1/k. Bare: the float32 products of as
 /// many passes, X^T (X Q) in one piece.
 void fit_randomised(benchmark::State& state) {
@@ -91,7 +68,7 @@ void fit_randomised(benchmark::State& state) {
   against(
       state,
       [&] {
-        PointStream stream(x);
+        headstart::TensorStream stream(x);
         fit = headstart::fit_gaussian_randomised(stream, {.rank = rank});
       },
       [&] {

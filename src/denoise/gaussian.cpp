@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "headstart/error.h"
+#include "headstart/moments/spectral.h"
 
 namespace headstart {
 
@@ -33,7 +34,7 @@ Tensor GaussianDenoiser::evaluate(const Tensor& x, const Tensor& sigma) const {
   const GaussianStats s = (x.scalar_type() == torch::kFloat32 ? single() : stats_).to(x.options());
   const Tensor variance = sigma.square();
   const auto shrink = [&](const auto& lambda) { return lambda / (lambda + variance); };
-  return s.mean + apply_spectral(s, x - s.mean, shrink(s.eigenvalues), shrink(s.tail));
+  return apply_spectral_about_mean(s, x, shrink(s.eigenvalues), shrink(s.tail));
 }
 
 Tensor gaussian_log_density(const GaussianStats& stats, const Tensor& x, const Tensor& sigma) {

@@ -7,13 +7,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <span>
 
 #include "headstart/core/parallel.h"
-#include "headstart/data/image_stream.h"
 #include "headstart/denoise/micro_batch.h"
 #include "headstart/error.h"
 #include "headstart/moments/randomised.h"
+#include "headstart/moments/tensor_stream.h"
 #include "point_kernel.h"
 
 namespace headstart {
@@ -24,33 +23,6 @@ using torch::Tensor;
 constexpr std::int64_t kSample = 16384;  // points that the centre and the directions are taken from: any choice of them is right
 constexpr std::int64_t kLeading = 32;    // directions of a guess
 constexpr std::int64_t kPiece = 512;     // points in a piece of work
-
-/// Every step-th point, read as a stream: what a fit takes.
-class Sample : public ImageStream {
- public:
-  explicit Sample(const Tensor& data)
-      : points_(data.slice(0, 0, data.size(0), (data.size(0) + kSample - 1) / kSample)), shape_{1, 1, data.size(1)} {}
-  const ImageShape& shape() const override { return shape_; }
-  std::int64_t count() const override { return points_.size(0); }
-  bool is_uint8() const override { return false; }
-  std::int64_t read(std::span<float> out) override {
-    require_room(out);
-    const std::int64_t n = std::min(static_cast<std::int64_t>(out.size()) / shape_.dim(), count() - next_);
-    torch::from_blob(out.data(), {n, shape_.dim()}, torch::kFloat32).copy_(points_.narrow(0, next_, n));
-    next_ += n;
-    return n;
-  }
-  void rewind() override { next_ = 0; }
-  const std::vector<std::int64_t>& labels() const override { return no_labels_; }
-  Tensor mean() const { return points_.mean(0, /*keepdim=*/false, torch::kFloat64); }
-  bool is_one_point() const { return torch::equal(points_.amin(0), points_.amax(0)); }
-
- private:
-  Tensor points_;
-  ImageShape shape_;
-  std::int64_t next_ = 0;
-  std::vector<std::int64_t> no_labels_;
-};
 
 void require_data(const Tensor& data) {
   if (!data.defined() || data.dim() != 2 || data.numel() == 0 || data.scalar_type() != torch::kFloat32 || !data.device().is_cpu())
@@ -79,13 +51,15 @@ PointSet::PointSet(Tensor data, std::int64_t rank) : data_(std::move(data)) {
 }
 
 void PointSet::find_directions(std::int64_t rank) {
-  Sample sample(data_);
-  parallel_shards(1, [&](std::int64_t) { centre_ = sample.mean().to(torch::kFloat32); });  // one thread: the same bits on every machine
+  const Tensor sample = data_.slice(0, 0, count(), (count() + kSample - 1) / kSample);
+  // One thread: the same bits on every machine.
+  parallel_shards(1, [&](std::int64_t) { centre_ = sample.mean(0, /*keepdim=*/false, torch::kFloat64).to(torch::kFloat32); });
   if (!centre_.isfinite().all().item<bool>()) throw NumericalError("[EmpiricalDenoiser] expected finite data, got a value that is not");
-  rank = std::min(rank, sample.count() - 1);
-  if (rank < 1 || sample.is_one_point()) return;
-  const std::int64_t columns = std::min({rank + 16, dim(), sample.count() - 1});
-  basis_ = fit_gaussian_randomised(sample, {.rank = rank, .columns = columns, .max_passes = 2}).stats.basis;
+  rank = std::min(rank, sample.size(0) - 1);
+  if (rank < 1) return;
+  TensorStream stream(sample);
+  const std::int64_t columns = std::min({rank + 16, dim(), sample.size(0) - 1});
+  basis_ = fit_gaussian_randomised(stream, {.rank = rank, .columns = columns, .max_passes = 2}).stats.basis;
 }
 
 std::pair<Tensor, Tensor> PointSet::features_of(const Tensor& z, const Tensor& square, bool of_data) const {

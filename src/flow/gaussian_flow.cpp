@@ -6,6 +6,7 @@
 
 #include "headstart/denoise/denoiser.h"
 #include "headstart/error.h"
+#include "headstart/moments/spectral.h"
 
 namespace headstart {
 
@@ -18,7 +19,7 @@ Tensor gaussian_flow(const GaussianStats& stats, const Tensor& x, const SigmaSte
   const GaussianStats s = stats.to(x.options());
   const double a = step.from * step.from, b = step.to * step.to;
   const auto rescale = [&](const Tensor& lambda) { return ((lambda + b) / (lambda + a)).sqrt(); };
-  return s.mean + apply_spectral(s, x - s.mean, rescale(s.eigenvalues), rescale(torch::scalar_tensor(s.tail, x.options())));
+  return apply_spectral_about_mean(s, x, rescale(s.eigenvalues), rescale(torch::scalar_tensor(s.tail, x.options())));
 }
 
 Tensor stochastic_jump(const GaussianStats& stats, const Tensor& x, const SigmaStep& step, const Tensor& noise) {
@@ -33,7 +34,7 @@ Tensor stochastic_jump(const GaussianStats& stats, const Tensor& x, const SigmaS
   const auto pull = [&](const Tensor& lambda) { return (lambda + b) / (lambda + b + w); };
   const auto spread = [&](const Tensor& lambda) { return ((lambda + b) * w / (lambda + b + w)).sqrt(); };
   const Tensor tail = torch::scalar_tensor(s.tail, x.options());
-  return s.mean + apply_spectral(s, x - s.mean, pull(s.eigenvalues), pull(tail)) +
+  return apply_spectral_about_mean(s, x, pull(s.eigenvalues), pull(tail)) +
          apply_spectral(s, noise.to(x.options()), spread(s.eigenvalues), spread(tail));
 }
 

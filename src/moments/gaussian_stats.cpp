@@ -82,8 +82,9 @@ void save_stats(const std::string& path, const GaussianStats& stats) {
                 stats_metadata(stats));
 }
 
-GaussianStats load_stats(const std::string& path) {
-  const StatsFile file(path);
+GaussianStats load_stats(const std::string& path) { return read_gaussian(StatsFile(path)); }
+
+GaussianStats read_gaussian(const StatsFile& file) {
   if (file.is_mixture()) file.refuse("expected the statistics of one Gaussian, got a mixture");
   GaussianStats stats;
   stats.mean = file.read("mean", 1);
@@ -97,10 +98,6 @@ GaussianStats load_stats(const std::string& path) {
   file.require_spectrum(stats.basis, stats.eigenvalues, tail);
   file.describe(stats);
   return stats;
-}
-
-Tensor apply_spectral(const GaussianStats& stats, const Tensor& y, const Tensor& modes, const Tensor& tail) {
-  return tail * y + (y.mm(stats.basis) * (modes - tail)).mm(stats.basis.t());
 }
 
 }  // namespace headstart

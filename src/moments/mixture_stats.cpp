@@ -122,8 +122,6 @@ MixtureStats joined(const std::vector<MixtureStats>& parts, const std::vector<do
   return whole;
 }
 
-bool is_mixture(const std::string& path) { return StatsFile(path).is_mixture(); }
-
 void save_mixture(const std::string& path, const MixtureStats& stats) {
   auto metadata = stats_metadata(stats);
   if (!stats.classes.empty()) metadata["classes"] = fmt::format("{}", fmt::join(stats.classes, ","));
@@ -135,7 +133,7 @@ void save_mixture(const std::string& path, const MixtureStats& stats) {
 
 MixtureStats load_mixture(const std::string& path) {
   const StatsFile file(path);
-  if (!file.is_mixture()) return mixture_of(load_stats(path));
+  if (!file.is_mixture()) return mixture_of(read_gaussian(file));
   MixtureStats stats;
   stats.weights = file.read("weights", 1);
   stats.mean = file.read("mean", 2);

@@ -12,6 +12,7 @@
 
 #include "headstart/data/image_shape.h"
 #include "headstart/data/safetensors.h"
+#include "headstart/moments/gaussian_stats.h"
 
 namespace headstart {
 
@@ -46,6 +47,9 @@ class StatsFile {
   std::pair<double, double> range() const;
   SafetensorsFile file_;
 };
+
+/// The Gaussian in a file that is no mixture. @throws DataError where it is one, or inconsistent
+GaussianStats read_gaussian(const StatsFile& file);
 
 /// The metadata that every statistics file has.
 template <class Stats>

@@ -119,23 +119,25 @@ class CompareEvery(unittest.TestCase):
             cli.succeed("train", "--data", data, "--out", out, *cli.TINY, "--images", 224, "--compare_every", 96, "--compare_samples", 20, *options)
 
         whole = folder / "watched.safetensors"
-        train(whole)
+        train(whole, "--test_data", held_out)
         log = pathlib.Path(str(whole) + ".compare.json")
         rows = json.loads(log.read_text())["rows"]
-        self.assertEqual([row["images"] for row in rows if (row["name"], row["sigma"]) == ("gaussian", 5)], [96, 192, 224])
+        self.assertEqual([(row["points"], row["images"]) for row in rows if (row["name"], row["sigma"]) == ("gaussian", 5)],
+                         [(points, images) for images in (96, 192, 224) for points in ("train", "held_out")])
         self.assertEqual({row["name"] for row in rows}, {"gaussian", "mean", "isotropic"})
         plain = folder / "plain.safetensors"
         cli.succeed("train", "--data", data, "--out", plain, *cli.TINY, "--images", 224)
         weights = [{name: tensor.values for name, tensor in cli.read_safetensors(path)[1].items()} for path in (whole, plain)]
         self.assertEqual(weights[0], weights[1])  # watching changes nothing
         page = folder / "watched.html"
-        self.assertEqual(cli.result_of("report", log, "--out", page)["studies"], 2)
+        self.assertEqual(cli.result_of("report", log, "--out", page)["studies"], 4)
 
     def test_refuses_what_makes_no_sense(self):
         common = ["train", "--data", data, "--out", folder / "none.safetensors", *cli.TINY]
         for options, text in [
             (["--compare_every", "-1"], "--compare_every: expected a number >= 0"),
             (["--compare_every", "9", "--compare_samples", "1"], "--compare_samples: expected at least 2"),
+            (["--test_data", "fashion-mnist-test"], "--test_data: expected images of shape 1,8,8"),
             (["--compare_every", "9", "--arch", "classifier"], "--compare_every: expected with --arch unet"),
         ]:
             with self.subTest(options=options):

@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "../support/gaussians.h"
 #include "../support/mixtures.h"
@@ -143,6 +147,25 @@ TEST(MixtureLogDensity, EqualsTheDenseFormula) {
       EXPECT_NEAR(actual[i].item<double>(), expected.item<double>(), 1e-9);
     }
     EXPECT_LT(largest_difference(mixture_log_density(s, x, scalar(0.7)), dense_log_joint(s, x, 0.7).logsumexp(1)), 1e-9);
+  }
+}
+
+/// Values of tests/golden/mixture_log_density.py.
+TEST(MixtureLogDensity, EqualsSciPys) {
+  std::ifstream file(HEADSTART_GOLDEN "/mixture_log_density.json");
+  const auto golden = nlohmann::json::parse(file);
+  const auto values = [&](const std::string& key, const std::vector<std::int64_t>& shape) {
+    return torch::tensor(golden.at(key).get<std::vector<double>>(), torch::kFloat64).reshape(shape);
+  };
+  MixtureStats s;
+  s.weights = values("weights", {3});
+  s.mean = values("mean", {3, 6});
+  s.basis = values("basis", {3, 6, 2});
+  s.eigenvalues = values("eigenvalues", {3, 2});
+  s.tail = values("tail", {3});
+  for (const auto& [sigma, expected] : golden.at("log_density").items()) {
+    const Tensor actual = mixture_log_density(s, values("points", {5, 6}), scalar(std::stod(sigma)));
+    EXPECT_LT(largest_difference(actual, torch::tensor(expected.get<std::vector<double>>(), torch::kFloat64)), 1e-10) << sigma;
   }
 }
 

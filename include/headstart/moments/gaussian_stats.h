@@ -59,11 +59,4 @@ void save_stats(const std::string& path, const GaussianStats& stats);
 /// @throws DataError where the file is missing, no statistics file, or inconsistent (the basis not orthonormal, for one)
 GaussianStats load_stats(const std::string& path);
 
-/// f(Sigma) y for a function f of the covariance's eigenvalues: U diag(modes) U^T y + tail (I - U U^T) y. Every closed form below is this.
-/// @param y      [B, D]
-/// @param modes  f(eigenvalues), [R] or [B, R]
-/// @param tail   f(tail), scalar tensor or [B, 1]
-/// Cost 4 B D R flops.
-torch::Tensor apply_spectral(const GaussianStats& stats, const torch::Tensor& y, const torch::Tensor& modes, const torch::Tensor& tail);
-
 }  // namespace headstart

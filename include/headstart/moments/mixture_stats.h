@@ -51,9 +51,6 @@ MixtureStats mixture_of(const GaussianStats& stats);
 /// @throws InvalidArgument where there is none, or dimensions or ranks differ
 MixtureStats joined(const std::vector<MixtureStats>& parts, const std::vector<double>& shares);
 
-/// Whether a statistics file holds a mixture, and not one Gaussian. @throws DataError where it is missing or no statistics file
-bool is_mixture(const std::string& path);
-
 /// Writes `*.safetensors` (tensors weights, mean, basis, eigenvalues, tail). @throws DataError where it cannot be written
 void save_mixture(const std::string& path, const MixtureStats& stats);
 
