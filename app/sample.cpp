@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 #include <filesystem>
@@ -205,7 +206,12 @@ void add_sample(CLI::App& app, Cli& cli) {
   verb->add_option("--steps", o->sampling.karras.steps, "grid points, a final 0 not counted")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  verb->add_option("--solver", o->sampling.solver, "heun, euler or ddim")->capture_default_str();
+  verb->add_option("--solver", o->sampling.solver, fmt::format("one of {}", fmt::join(solver_names(), ", ")))->capture_default_str();
+  verb->add_option("--order", o->sampling.solve.order, "of dpmpp_2m, dpmpp_3m, unipc, deis and ipndm; 0: the solver's own")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_flag("--lower_order_final", o->sampling.solve.lower_order_final, "the last steps of multistep solvers at orders ..., 2, 1");
+  verb->add_option("--tolerance", o->sampling.solve.tolerance, "of rk45: error a step, relative to 1 + |x|")->capture_default_str();
   o->sigma_min = verb->add_option("--sigma_min", o->sampling.karras.sigma_min, "smallest positive level")->capture_default_str();
   o->sigma_max = verb->add_option("--sigma_max", o->sampling.karras.sigma_max, "largest level")->capture_default_str();
   verb->add_option("--rho", o->sampling.karras.rho, "how the grid is spaced")->capture_default_str();

@@ -13,7 +13,10 @@
 namespace headstart::app {
 
 SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
-  find_solver(o.solver);
+  if (const auto most = most_order(o.solver); o.solve.order > most)
+    throw InvalidArgument(most == 0 ? fmt::format("--order: expected with a multistep solver, got it with {}", o.solver)
+                                    : fmt::format("--order: expected 1 to {} with {}, got {}", most, o.solver, o.solve.order));
+  if (!(o.solve.tolerance > 0)) throw InvalidArgument(fmt::format("--tolerance: expected a number > 0, got {}", o.solve.tolerance));
   if (!o.sigmas.empty()) require_sigmas("--sigmas", o.sigmas);
   const std::vector<double> grid = o.sigmas.empty() ? karras_sigmas(o.karras) : o.sigmas;
   SamplingPlan plan{.skipped = {}, .sigmas = grid, .sigma_start = grid.front()};
@@ -58,16 +61,19 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const Sa
   const Counted counted(batched);
   const Observed observed(counted, o.on_evaluation);
   const Solver solver = find_solver(o.solver);
-  const SolveOptions stop{.on_step = [](std::size_t, const torch::Tensor&) { stop_if_interrupted(); }};
+  SolveOptions options = o.solve;
+  options.on_step = [](std::size_t, const torch::Tensor&) { stop_if_interrupted(); };
   std::int64_t batches = 0;
   for (std::size_t begin = 0; begin < seeds.size(); begin += static_cast<std::size_t>(o.batch), ++batches) {
     stop_if_interrupted();
     const auto end = std::min(seeds.size(), begin + static_cast<std::size_t>(o.batch));
     const std::vector<std::int64_t> some(seeds.begin() + static_cast<std::ptrdiff_t>(begin),
                                          seeds.begin() + static_cast<std::ptrdiff_t>(end));
-    torch::Tensor x = noise_of(some, model.shape) * plan.sigma_start;
+    SeededNoise noise(some, model.shape);
+    torch::Tensor x = noise.next() * plan.sigma_start;
+    options.noise = [&] { return noise.next(); };
     if (o.teleport) x = teleport(*o.teleport->stats, x, plan.sigma_start, plan.sigmas.front());
-    x = solver(observed, x, plan.sigmas, stop);
+    x = solver(observed, x, plan.sigmas, options);
     if (!x.isfinite().all().item<bool>()) throw NumericalError(model.path + ": sampling gave values that are not finite");
     take(some, x, counted.nfe() / (batches + 1));
   }
@@ -82,6 +88,9 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
   json["shape"] = to_string(model.shape);
   json["range"] = {model.range_low, model.range_high};
   json["solver"] = o.solver;
+  if (o.solve.order > 0) json["order"] = o.solve.order;
+  if (o.solve.lower_order_final) json["lower_order_final"] = true;
+  if (o.solver == "rk45") json["tolerance"] = o.solve.tolerance;
   json["steps"] = o.sigmas.empty() ? o.karras.steps : static_cast<std::int64_t>(o.sigmas.size()) - (o.sigmas.back() == 0 ? 1 : 0);
   if (o.sigmas.empty()) {
     json["schedule"] = "karras";

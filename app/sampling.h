@@ -15,6 +15,7 @@
 #include "headstart/denoise/observed.h"
 #include "headstart/flow/teleport.h"
 #include "headstart/solve/sigmas.h"
+#include "headstart/solve/solver.h"
 
 namespace headstart::app {
 
@@ -29,6 +30,7 @@ struct SamplingOptions {
   std::vector<std::int64_t> seeds;
   std::string seeds_text;
   std::string solver = "heun";
+  SolveOptions solve{};  ///< order, lower_order_final and tolerance
   KarrasOptions karras{};
   std::vector<double> sigmas{};  ///< a given grid instead of Karras's
   std::optional<Teleport> teleport{};

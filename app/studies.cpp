@@ -103,16 +103,15 @@ Study while_learning(const ordered_json& rows, const std::string& points) {
   Study study{.heading = "While learning: " + named(points), .facts = {}, .charts = {}, .tables = {}};
   study.facts.push_back(fmt::format("{} networks kept on the way. What a model explains early is learned first.",
                                     column<ordered_json>(rows, "images").size()));
-  for (const auto& name : column<std::string>(rows, "name")) {
-    const ordered_json own = some_levels(where(rows, "name", name), 5);
-    study.charts.push_back({.title = name,
-                            .caption = "What it does not explain of the network's score, by images seen.",
+  const ordered_json shown = some_levels(rows, 5);
+  for (const double sigma : column<double>(shown, "sigma"))
+    study.charts.push_back({.title = fmt::format("At σ = {:g}", sigma),
+                            .caption = "What each closed form does not explain of the network's score, by images seen.",
                             .x_label = "Images seen",
                             .y_label = "1 − explained variance of the score",
                             .log_x = true,
                             .log_y = true,
-                            .curves = curves_by(own, "sigma", "images", unexplained, unexplained_interval)});
-  }
+                            .curves = curves_by(where(shown, "sigma", sigma), "name", "images", unexplained, unexplained_interval)});
   const std::string any = column<std::string>(rows, "name").front();
   study.charts.push_back({.title = "The network itself",
                           .caption = "Mean squared error of the network's denoised estimate, by images seen.",

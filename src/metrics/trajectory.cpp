@@ -10,7 +10,7 @@
 #include "headstart/denoise/gaussian.h"
 #include "headstart/error.h"
 #include "headstart/flow/gaussian_flow.h"
-#include "headstart/solve/solver.h"
+#include "headstart/solve/one_step.h"
 
 namespace headstart {
 

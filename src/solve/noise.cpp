@@ -6,14 +6,21 @@
 
 namespace headstart {
 
-torch::Tensor noise_of(const std::vector<std::int64_t>& seeds, const ImageShape& shape) {
-  torch::Tensor noise = torch::empty({static_cast<std::int64_t>(seeds.size()), shape.dim()}, torch::kFloat64);
-  for (std::size_t i = 0; i < seeds.size(); ++i) {
-    if (seeds[i] < 0) throw InvalidArgument("[noise_of] expected seeds >= 0, got " + std::to_string(seeds[i]));
-    const auto generator = at::detail::createCPUGenerator(static_cast<std::uint64_t>(seeds[i]) % (std::uint64_t{1} << 32));
-    noise[static_cast<std::int64_t>(i)].copy_(at::randn({shape.channels, shape.height, shape.width}, generator, torch::kFloat32).flatten());
+SeededNoise::SeededNoise(const std::vector<std::int64_t>& seeds, const ImageShape& shape) : shape_(shape) {
+  for (const auto seed : seeds) {
+    if (seed < 0) throw InvalidArgument("[SeededNoise] expected seeds >= 0, got " + std::to_string(seed));
+    generators_.push_back(at::detail::createCPUGenerator(static_cast<std::uint64_t>(seed) % (std::uint64_t{1} << 32)));
   }
+}
+
+torch::Tensor SeededNoise::next() {
+  torch::Tensor noise = torch::empty({static_cast<std::int64_t>(generators_.size()), shape_.dim()}, torch::kFloat64);
+  std::int64_t row = 0;
+  for (const auto& generator : generators_)
+    noise[row++].copy_(at::randn({shape_.channels, shape_.height, shape_.width}, generator, torch::kFloat32).flatten());
   return noise;
 }
+
+torch::Tensor noise_of(const std::vector<std::int64_t>& seeds, const ImageShape& shape) { return SeededNoise(seeds, shape).next(); }
 
 }  // namespace headstart

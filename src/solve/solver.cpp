@@ -1,51 +1,64 @@
 #include "headstart/solve/solver.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
 #include "headstart/error.h"
-#include "headstart/solve/sigmas.h"
+#include "headstart/solve/adams.h"
+#include "headstart/solve/ancestral.h"
+#include "headstart/solve/dpm_solver.h"
+#include "headstart/solve/one_step.h"
+#include "headstart/solve/unipc.h"
 
 namespace headstart {
-
-using torch::Tensor;
-
 namespace {
 
-/// dx/dsigma of the probability flow.
-Tensor slope(const Denoiser& denoiser, const Tensor& x, double sigma) { return (x - denoiser.denoise(x, sigma)) / sigma; }
+struct Entry {
+  std::string name;
+  Solver solver;
+  std::int64_t most_order = 0;
+  bool stochastic = false;
+};
 
-/// Runs `step(x, from, to)` down the grid with the state in float64.
-template <class Step>
-Tensor run(const char* name, const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options,
-           Step step) {
-  require_points(name, x, denoiser.dim());
-  require_sigmas(name, sigmas);
-  Tensor state = x.to(torch::kFloat64);
-  for (std::size_t i = 0; i + 1 < sigmas.size(); ++i) {
-    state = step(state, sigmas[i], sigmas[i + 1]);
-    if (options.on_step) options.on_step(i, state);
-  }
-  return state;
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all{{"heun", sample_heun},
+                                      {"euler", sample_euler},
+                                      {"ddim", sample_euler},
+                                      {"dpmpp_2m", sample_dpmpp_2m, 2},
+                                      {"dpmpp_3m", sample_dpmpp_3m, 3},
+                                      {"dpmpp_2s", sample_dpmpp_2s},
+                                      {"dpmpp_3s", sample_dpmpp_3s},
+                                      {"unipc_bh1", sample_unipc_bh1, 3},
+                                      {"unipc_bh2", sample_unipc_bh2, 3},
+                                      {"deis", sample_deis, 4},
+                                      {"ipndm", sample_ipndm, 4},
+                                      {"ddpm", sample_ddpm, 0, true},
+                                      {"sde_dpmpp_2m", sample_sde_dpmpp_2m, 0, true},
+                                      {"rk45", sample_rk45}};
+  return all;
+}
+
+const Entry& find(const std::string& name) {
+  const auto found = std::ranges::find(entries(), name, &Entry::name);
+  if (found == entries().end())
+    throw InvalidArgument(fmt::format("--solver: expected one of {}, got {}", fmt::join(solver_names(), ", "), name));
+  return *found;
 }
 
 }  // namespace
 
-Tensor sample_euler(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
-  return run("sample_euler", denoiser, x, sigmas, options,
-             [&](const Tensor& state, double from, double to) { return state + (to - from) * slope(denoiser, state, from); });
-}
+Solver find_solver(const std::string& name) { return find(name).solver; }
 
-Tensor sample_heun(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
-  return run("sample_heun", denoiser, x, sigmas, options, [&](const Tensor& state, double from, double to) {
-    const Tensor d = slope(denoiser, state, from);
-    Tensor predicted = state + (to - from) * d;
-    if (to == 0) return predicted;
-    return state + 0.5 * (to - from) * (d + slope(denoiser, predicted, to));
-  });
-}
+std::int64_t most_order(const std::string& name) { return find(name).most_order; }
 
-Solver find_solver(const std::string& name) {
-  if (name == "heun") return sample_heun;
-  if (name == "euler" || name == "ddim") return sample_euler;
-  throw InvalidArgument("--solver: expected one of heun, euler, ddim, got " + name);
+bool is_stochastic(const std::string& name) { return find(name).stochastic; }
+
+std::vector<std::string> solver_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : entries()) names.push_back(entry.name);
+  return names;
 }
 
 }  // namespace headstart

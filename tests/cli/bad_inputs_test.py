@@ -73,7 +73,10 @@ USAGE = [
     (2, "sigma|81", "denoise in/points64.npy --out out.npy --network in/net.safetensors --sigma 81"),
     # sample
     (2, "--network|--stats", SAMPLE + "--network in/net.safetensors"),
-    (2, "--solver|rk4|heun|euler|ddim", SAMPLE + "--solver rk4"),
+    (2, "--solver|rk4|heun|euler|ddim|unipc_bh1", SAMPLE + "--solver rk4"),
+    (2, "--order|1 to 2|dpmpp_2m|3", SAMPLE + "--solver dpmpp_2m --order 3"),
+    (2, "--order|multistep|heun", SAMPLE + "--order 2"),
+    (2, "--tolerance|> 0", SAMPLE + "--solver rk45 --tolerance 0"),
     (2, "--seeds|5-3", "sample --stats in/stats.safetensors --outdir run --seeds 5-3"),
     (2, "--seeds|a", "sample --stats in/stats.safetensors --outdir run --seeds a"),
     (2, "--seeds|1,,2", "sample --stats in/stats.safetensors --outdir run --seeds 1,,2"),

@@ -77,6 +77,11 @@ class Reproducibility(unittest.TestCase):
     def test_batch_and_threads_never_change_a_networks_picture(self):
         self.check()
 
+    def test_batch_and_threads_never_change_a_picture_whatever_the_solver(self):
+        for solver in ("ddpm", "sde_dpmpp_2m", "unipc_bh2", "rk45"):
+            with self.subTest(solver=solver):
+                self.check("--solver", solver, model=["--stats", stats])
+
     def test_batch_and_threads_never_change_a_teleported_picture(self):
         self.check(*teleported(20))
 
@@ -180,6 +185,10 @@ class Evaluations(unittest.TestCase):
 
     def test_euler_takes_one_a_step(self):
         self.check(18, "--solver", "euler", model=["--stats", stats])
+        for solver in ("dpmpp_2m", "dpmpp_3m", "unipc_bh1", "unipc_bh2", "deis", "ipndm", "ddpm", "sde_dpmpp_2m"):
+            self.check(18, "--solver", solver, model=["--stats", stats])
+        self.check(35, "--solver", "dpmpp_2s", model=["--stats", stats])
+        self.check(18, "--solver", "dpmpp_3m", "--order", 2, "--lower_order_final", model=["--stats", stats])
 
     def test_without_the_final_zero_there_is_no_last_denoise(self):
         result = self.check(34, "--denoise_to_zero", "off", model=["--stats", stats])

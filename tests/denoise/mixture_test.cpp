@@ -4,12 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "../support/gaussians.h"
+#include "../support/golden.h"
 #include "../support/mixtures.h"
 #include "headstart/denoise/gaussian.h"
 #include "headstart/denoise/micro_batch.h"
@@ -152,8 +151,7 @@ TEST(MixtureLogDensity, EqualsTheDenseFormula) {
 
 /// Values of tests/golden/mixture_log_density.py.
 TEST(MixtureLogDensity, EqualsSciPys) {
-  std::ifstream file(HEADSTART_GOLDEN "/mixture_log_density.json");
-  const auto golden = nlohmann::json::parse(file);
+  const auto golden = golden_values("mixture_log_density");
   const auto values = [&](const std::string& key, const std::vector<std::int64_t>& shape) {
     return torch::tensor(golden.at(key).get<std::vector<double>>(), torch::kFloat64).reshape(shape);
   };

@@ -4,7 +4,7 @@
 #include <torch/torch.h>
 
 #include "headstart/denoise/gaussian.h"
-#include "headstart/solve/solver.h"
+#include "headstart/solve/one_step.h"
 
 namespace headstart {
 namespace {

@@ -1,8 +1,10 @@
 #pragma once
-// Solvers of the probability-flow ODE dx/dsigma = (x - D(x; sigma)) / sigma over the Denoiser contract.
+// Solvers of the probability-flow ODE dx/dsigma = (x - D(x; sigma)) / sigma, and of its reverse SDE, over the Denoiser contract.
 
 #include <torch/types.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,6 +16,11 @@ namespace headstart {
 struct SolveOptions {
   /// Called after each step with its index and the state at sigmas[index + 1]; may throw to stop.
   std::function<void(std::size_t, const torch::Tensor&)> on_step{};
+  /// The next standard normal noise for all rows, [B, D] float64; stochastic solvers need it.
+  std::function<torch::Tensor()> noise{};
+  std::int64_t order = 0;          ///< of multistep solvers: 1 to what the solver has; 0: its own default
+  bool lower_order_final = false;  ///< the last steps at orders ..., 2, 1, for grids that do not end in 0
+  double tolerance = 1e-3;         ///< of adaptive solvers: error a step, relative to 1 + |x|, root mean square over the row
 };
 
 /// Carries x from sigmas.front() to sigmas.back().
@@ -21,19 +28,20 @@ struct SolveOptions {
 /// @param x       [B, D] float64 state at sigmas.front() (for pure noise: sigma_max * noise)
 /// @param sigmas  strictly descending, last >= 0; a run that ends in 0 spends its last evaluation on the final denoise
 /// @return        [B, D] float64
-/// @throws InvalidArgument on another shape or grid
+/// @throws InvalidArgument on another shape, grid or order, and where a stochastic solver gets no noise
 using Solver =
     std::function<torch::Tensor(const Denoiser&, const torch::Tensor& x, const std::vector<double>& sigmas, const SolveOptions&)>;
 
-/// First order; DDIM (arXiv 2010.02502) is the same update in sigma-space. Evaluations: one a step.
-torch::Tensor sample_euler(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas,
-                           const SolveOptions& options = {});
-
-/// Second order; arXiv 2206.00364, algorithm 1. Evaluations: two a step, one for a step to 0.
-torch::Tensor sample_heun(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas,
-                          const SolveOptions& options = {});
-
-/// "heun", "euler" or its other name "ddim". @throws InvalidArgument listing the valid names
+/// The solver of that name. @throws InvalidArgument listing the valid names
 Solver find_solver(const std::string& name);
+
+/// All names that find_solver knows.
+std::vector<std::string> solver_names();
+
+/// The highest SolveOptions::order that the solver of that name has; 0 where it has one order only. @throws InvalidArgument as find_solver
+std::int64_t most_order(const std::string& name);
+
+/// Whether the solver of that name adds noise on the way. @throws InvalidArgument listing the valid names
+bool is_stochastic(const std::string& name);
 
 }  // namespace headstart

@@ -1,0 +1,77 @@
+#pragma once
+// What all solvers share: down the grid with the state in float64.
+
+#include <fmt/format.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <vector>
+
+#include "headstart/denoise/denoiser.h"
+#include "headstart/error.h"
+#include "headstart/solve/sigmas.h"
+#include "headstart/solve/solver.h"
+
+namespace headstart {
+
+/// Runs `state = step(state, i)` from sigmas[i] to sigmas[i + 1] for every i.
+template <class Step>
+torch::Tensor march(const char* name, const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas,
+                    const SolveOptions& options, Step step) {
+  require_points(name, x, denoiser.dim());
+  require_sigmas(name, sigmas);
+  torch::Tensor state = x.to(torch::kFloat64);
+  for (std::size_t i = 0; i + 1 < sigmas.size(); ++i) {
+    state = step(state, i);
+    if (options.on_step) options.on_step(i, state);
+  }
+  return state;
+}
+
+/// dx/dsigma of the probability flow.
+inline torch::Tensor slope(const Denoiser& denoiser, const torch::Tensor& x, double sigma) {
+  return (x - denoiser.denoise(x, sigma)) / sigma;
+}
+
+/// The order asked for, or the solver's own. @throws InvalidArgument
+inline std::size_t order_of(const char* name, const SolveOptions& options, std::int64_t most, std::int64_t usual) {
+  if (options.order < 0 || options.order > most)
+    throw InvalidArgument(fmt::format("[{}] expected an order from 1 to {}, got {}", name, most, options.order));
+  return static_cast<std::size_t>(options.order == 0 ? usual : options.order);
+}
+
+/// The order of step i: as many evaluations as there are by then, and fewer towards the end where that is wanted.
+inline std::size_t order_at(std::size_t i, std::size_t order, const std::vector<double>& sigmas, const SolveOptions& options) {
+  order = std::min(order, i + 1);
+  return options.lower_order_final ? std::min(order, sigmas.size() - 1 - i) : order;
+}
+
+/// @throws InvalidArgument where there is none
+inline torch::Tensor next_noise(const char* name, const SolveOptions& options) {
+  if (!options.noise) throw InvalidArgument(fmt::format("[{}] expected options.noise, which a stochastic solver needs", name));
+  return options.noise();
+}
+
+/// Values at the last few levels, the newest first.
+class History {
+ public:
+  explicit History(std::size_t size) : size_(size) {}
+  void push(double level, torch::Tensor value) {
+    entries_.push_front({level, std::move(value)});
+    if (entries_.size() > size_) entries_.pop_back();
+  }
+  double level(std::size_t i) const { return entries_[i].level; }
+  const torch::Tensor& value(std::size_t i) const { return entries_[i].value; }
+
+ private:
+  struct Entry {
+    double level;
+    torch::Tensor value;
+  };
+  std::size_t size_;
+  std::deque<Entry> entries_;
+};
+
+}  // namespace headstart
