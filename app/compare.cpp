@@ -77,13 +77,27 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
       throw InvalidArgument(
           fmt::format("{}: expected shape {} as in {}, got {}", what, to_string(first.shape), first.path, to_string(shape)));
   };
-  for (const auto& network : networks) require_shape(network->info().path, network->info().shape);
+  const auto require_range = [&](const std::string& what, double low, double high) {
+    if (low != first.range_low || high != first.range_high)
+      throw InvalidArgument(fmt::format("{}: expected the range [{}, {}] as in {}, got [{}, {}]", what, first.range_low, first.range_high,
+                                        first.path, low, high));
+  };
+  for (const auto& network : networks) {
+    const NetworkInfo& info = network->info();
+    require_shape(info.path, info.shape);
+    require_range(info.path, info.range_low, info.range_high);
+    for (const double sigma : o.sigmas)
+      if (sigma < info.sigma_min * (1 - 1e-9) || sigma > info.sigma_max * (1 + 1e-9))
+        throw InvalidArgument(fmt::format("--sigmas: expected sigma in [{}, {}], the levels that {} was trained on, got {}", info.sigma_min,
+                                          info.sigma_max, info.path, sigma));
+  }
 
   std::vector<NamedDenoiser> models;
   std::optional<GaussianStats> gaussian;  // the first Gaussian: its cuts and its eigenmodes
   for (const auto& path : o.stats) {
     const Model model = open_stats_model(path);
     require_shape(path, model.shape);
+    require_range(path, model.range_low, model.range_high);
     models.push_back({name_of(path, o.stats), model.denoiser});
     const auto* fitted = dynamic_cast<const GaussianDenoiser*>(model.denoiser.get());
     if (fitted == nullptr || gaussian) continue;
@@ -103,6 +117,11 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
     const auto stream = open_data(data);
     require_shape(data, stream->shape());
     comparison.points.push_back({name, draw_images(*stream, o.samples, o.seed)});
+    const torch::Tensor& clean = comparison.points.back().clean;
+    const double low = clean.min().item<double>(), high = clean.max().item<double>(), slack = 1e-3 * (first.range_high - first.range_low);
+    if (low < first.range_low - slack || high > first.range_high + slack)
+      throw InvalidArgument(fmt::format("{}: expected values in [{}, {}] as in {}, got {} to {}", data, first.range_low, first.range_high,
+                                        first.path, low, high));
   }
   for (const auto& network : networks) {
     const NetworkInfo& info = network->info();
@@ -156,7 +175,7 @@ void add_compare(CLI::App& app, Cli& cli) {
   verb->add_option("--sigmas", o->sigmas, "noise levels")->delimiter(',')->capture_default_str();
   verb->add_option("--samples", o->samples, "points of each set, drawn at random")->capture_default_str();
   verb->add_option("--modes", o->modes, "leading eigenmodes of the first --stats to list in the JSON form")->capture_default_str();
-  verb->add_option("--seed", o->seed, "of the points and their noise")->capture_default_str();
+  verb->add_option("--seed", o->seed, "of the points and their noise")->check(CLI::NonNegativeNumber)->capture_default_str();
   verb->add_option("--out", o->out, "table to write, .json or .csv")->required();
 }
 

@@ -88,6 +88,7 @@ ordered_json comparison_rows(const Comparison& c) {
           ordered_json row{{"sigma", sigma}};
           row.update(row_of(c.models[m], points.clean, x, net, closed[m]));
           row["points"] = points.name;
+          row["samples"] = points.clean.size(0);
           row["network"] = network.name;
           row["images"] = network.images;
           if (c.basis.defined()) row["modes"] = to_vector(explained_by_mode(c.basis, x, net, closed[m]));

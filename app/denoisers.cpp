@@ -1,10 +1,12 @@
 #include "denoisers.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -127,6 +129,7 @@ void add_model_options(CLI::App& verb, ModelOptions& o) {
   verb.add_option("--network", o.network, "a trained network");
   verb.add_option("--stats", o.stats, "a fitted Gaussian or mixture");
   verb.add_option("--exact", o.exact, "the exact score of these data (DATA)");
+  verb.add_option("--class", o.label, "with --stats fitted class by class: this class only");
   verb.add_option("--smooth", o.smooth, "KAPPA DATA: the exact score, averaged over shifts of std KAPPA")->expected(2);
   verb.add_option("--smooth_draws", o.smooth_draws, "number of shifts, even")->capture_default_str();
   verb.add_option("--smooth_seed", o.smooth_seed, "of the shifts")->capture_default_str();
@@ -140,8 +143,11 @@ Model open_model(const ModelOptions& o, const Cli& cli, const std::string& verb)
     throw InvalidArgument(verb + ": expected exactly one of --network, --stats, --exact, --smooth" +
                           (o.takes_isotropic ? ", --isotropic" : ""));
   if (o.limit > 0 && o.exact.empty() && o.smooth.empty()) throw InvalidArgument("--limit: expected with --exact or --smooth");
+  if (o.smooth.empty() && (o.smooth_draws != ModelOptions().smooth_draws || o.smooth_seed != 0))
+    throw InvalidArgument("--smooth_draws, --smooth_seed: expected with --smooth");
+  if (o.label && o.stats.empty()) throw InvalidArgument("--class: expected with --stats, fitted class by class");
   if (!o.network.empty()) return open_network_model(o.network, cli.device);
-  if (!o.stats.empty()) return open_stats_model(o.stats);
+  if (!o.stats.empty()) return open_stats_model(o.stats, o.label);
   if (!o.exact.empty()) return open_exact_model(o.exact, o.limit, cli);
   return o.smooth.empty() ? open_isotropic_model(o.isotropic, cli) : open_smoothed_model(o, cli);
 }
@@ -161,7 +167,7 @@ Model open_network_model(const std::string& path, const std::string& device) {
           .sigma_max = info.sigma_max};
 }
 
-Model open_stats_model(const std::string& path) {
+Model open_stats_model(const std::string& path, std::optional<std::int64_t> label) {
   const auto describe = [&](const auto& stats, const std::shared_ptr<const Denoiser>& denoiser) {
     return Model{.denoiser = denoiser,
                  .kind = "stats",
@@ -171,9 +177,17 @@ Model open_stats_model(const std::string& path) {
                  .range_low = stats.range_low,
                  .range_high = stats.range_high};
   };
-  const MixtureStats stats = load_mixture(path);
-  if (stats.components() == 1) return describe(stats, std::make_shared<GaussianDenoiser>(stats.component(0)));
-  return describe(stats, std::make_shared<MixtureDenoiser>(stats));
+  MixtureStats stats = load_mixture(path);
+  if (label && std::ranges::find(stats.classes, *label) == stats.classes.end())
+    throw InvalidArgument(stats.classes.empty()
+                              ? fmt::format("--class: expected statistics fitted --per_class, which {} are not", path)
+                              : fmt::format("--class: expected one of {{{}}}, the classes of {}, got {}",
+                                            fmt::join(std::set(stats.classes.begin(), stats.classes.end()), ", "), path, *label));
+  if (label) stats = stats.of_class(*label);
+  Model model = stats.components() == 1 ? describe(stats, std::make_shared<GaussianDenoiser>(stats.component(0)))
+                                        : describe(stats, std::make_shared<MixtureDenoiser>(stats));
+  if (label) model.settings["class"] = *label;
+  return model;
 }
 
 Model open_exact_model(const std::string& data, std::int64_t limit, const Cli& cli) {

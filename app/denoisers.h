@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,9 @@ struct Model {
 /// The options that name a denoiser; exactly one of them is to be given.
 struct ModelOptions {
   std::string network{}, stats{}, exact{}, isotropic{};
-  std::vector<std::string> smooth{};  ///< KAPPA and DATA
-  std::int64_t limit = 0;             ///< first data points only, for exact and smooth; 0: all
+  std::vector<std::string> smooth{};    ///< KAPPA and DATA
+  std::optional<std::int64_t> label{};  ///< of statistics: the components of this class only
+  std::int64_t limit = 0;               ///< first data points only, for exact and smooth; 0: all
   std::int64_t smooth_draws = 8;
   std::uint64_t smooth_seed = 0;
   bool takes_isotropic = false;
@@ -43,8 +45,9 @@ Model open_model(const ModelOptions& options, const Cli& cli, const std::string&
 
 /// @throws InvalidArgument where it wants classes; see load_network
 Model open_network_model(const std::string& path, const std::string& device);
-/// A Gaussian or a mixture. @throws see load_stats
-Model open_stats_model(const std::string& path);
+/// A Gaussian or a mixture, or the part of it that belongs to one class.
+/// @throws InvalidArgument where it has no such class; see load_stats
+Model open_stats_model(const std::string& path, std::optional<std::int64_t> label = {});
 /// The empirical score of DATA, with progress: in memory, or mapped where it is a plain float32 .npy.
 /// @throws InvalidArgument where other data do not fit into memory; DataError for what is wrong with them (a NaN, for one)
 Model open_exact_model(const std::string& data, std::int64_t limit, const Cli& cli);

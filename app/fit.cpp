@@ -204,6 +204,8 @@ nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
                                     {"--tolerance", o.randomised.tolerance},
                                     {"--held_out", o.mixture.held_out}})
     if (!std::isfinite(value)) throw InvalidArgument(fmt::format("{}: expected a number, got one that is none", name));
+  if (!o.is_mixture() && (o.mixture.held_out > 0 || o.mixture.max_iterations != MixtureOptions().max_iterations))
+    throw InvalidArgument("--held_out, --max_iterations: expected with --components, --per_class or --covariance, as mixtures are fitted");
   require_folder_of(o.out);
   const double start = now();
   const auto stream = open_data(o.data, o.as);

@@ -16,6 +16,7 @@
 #include "path.h"
 #include "run_dir.h"
 #include "sampling.h"
+#include "schedules.h"
 #include "version.h"
 
 namespace headstart::app {
@@ -27,13 +28,23 @@ constexpr std::size_t kGridImages = 100;
 
 struct Options {
   ModelOptions model{};
-  std::string outdir, seeds = "0-63", teleport = "off", mode = "tail", teleport_stats, denoise_to_zero = "on", grid;
+  std::string outdir, seeds = "0-63", teleport = "off", mode = "tail", residual = "off", teleport_stats, denoise_to_zero = "on", grid;
   std::vector<double> sigmas;
   SamplingOptions sampling{};
   std::int64_t save_path = 0;
   bool npz = false, subdirs = false, resume = false;
   CLI::Option *sigma_min = nullptr, *sigma_max = nullptr;
 };
+
+double parse_level(const char* option, const std::string& text) {
+  try {
+    std::size_t end = 0;
+    const double level = std::stod(text, &end);
+    if (end == text.size()) return level;
+  } catch (const std::logic_error&) {
+  }
+  throw InvalidArgument(fmt::format("{}: expected off or a noise level, got {}", option, text));
+}
 
 SamplingOptions sampling_of(Options& o, const Model& model) {
   SamplingOptions s = o.sampling;
@@ -47,20 +58,19 @@ SamplingOptions sampling_of(Options& o, const Model& model) {
   if (o.sigma_min->count() == 0) s.karras.sigma_min = std::max(s.karras.sigma_min, model.sigma_min);
   if (o.sigma_max->count() == 0) s.karras.sigma_max = std::min(s.karras.sigma_max, model.sigma_max);
   if (o.teleport != "off") {
-    Teleport t{.mode = parse_teleport_mode(o.mode)};
-    try {
-      std::size_t end = 0;
-      t.sigma = std::stod(o.teleport, &end);
-      if (end != o.teleport.size()) throw std::invalid_argument("");
-    } catch (const std::logic_error&) {
-      throw InvalidArgument("--teleport: expected off or a noise level, got " + o.teleport);
-    }
-    if (o.teleport_stats.empty()) throw InvalidArgument("--teleport_stats: expected a statistics file, which --teleport needs");
-    t.stats = std::make_shared<const GaussianStats>(load_stats(o.teleport_stats));
-    t.stats_path = o.teleport_stats;
-    t.stats_sha256 = sha256_file(o.teleport_stats);
-    s.teleport = std::move(t);
+    s.teleport = Teleport{.sigma = parse_level("--teleport", o.teleport), .mode = parse_teleport_mode(o.mode)};
   }
+  if (o.residual != "off") {
+    s.residual = parse_level("--residual", o.residual);
+    if (!(*s.residual >= 0)) throw InvalidArgument("--residual: expected off or a noise level >= 0, got " + o.residual);
+  }
+  if (!s.teleport && !s.residual) return s;
+  if (o.teleport_stats.empty())
+    throw InvalidArgument(
+        fmt::format("--teleport_stats: expected a statistics file, which --{} needs", s.teleport ? "teleport" : "residual"));
+  s.gaussian = FittedGaussian{.stats = std::make_shared<const GaussianStats>(load_stats(o.teleport_stats)),
+                              .path = o.teleport_stats,
+                              .sha256 = sha256_file(o.teleport_stats)};
   return s;
 }
 
@@ -119,6 +129,9 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
 
   if (o.save_path > static_cast<std::int64_t>(s.seeds.size()))
     throw InvalidArgument(fmt::format("--save_path: expected at most the {} seeds of the run, got {}", s.seeds.size(), o.save_path));
+  if (o.save_path > 0 && s.solver == "rk45")
+    throw InvalidArgument("--save_path: expected with a solver that takes all rows through the same levels, not rk45");
+  if (!o.grid.empty()) require_folder_of(o.grid);
   if (!o.grid.empty() && std::filesystem::absolute(o.grid).parent_path() == std::filesystem::absolute(o.outdir + "/.").parent_path())
     throw InvalidArgument("--grid: expected a file outside --outdir, whose PNG files are samples, got " + o.grid);
 
@@ -214,13 +227,18 @@ void add_sample(CLI::App& app, Cli& cli) {
   verb->add_option("--tolerance", o->sampling.solve.tolerance, "of rk45: error a step, relative to 1 + |x|")->capture_default_str();
   o->sigma_min = verb->add_option("--sigma_min", o->sampling.karras.sigma_min, "smallest positive level")->capture_default_str();
   o->sigma_max = verb->add_option("--sigma_max", o->sampling.karras.sigma_max, "largest level")->capture_default_str();
-  verb->add_option("--rho", o->sampling.karras.rho, "how the grid is spaced")->capture_default_str();
+  verb->add_option("--rho", o->sampling.karras.rho, "how the karras grid is spaced")->capture_default_str();
+  verb->add_option("--schedule", o->sampling.schedule, fmt::format("how the levels are spaced: {}", fmt::join(schedule_names(), ", ")))
+      ->capture_default_str();
   verb->add_option("--sigmas", o->sigmas, "the grid itself, strictly descending")->delimiter(',');
   verb->add_option("--denoise_to_zero", o->denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
   verb->add_option("--teleport", o->teleport, "off, or the noise level to jump to")->capture_default_str();
   verb->add_option("--teleport_mode", o->mode, "tail (keep the rest of the grid) or respaced (as many steps below the jump)")
       ->capture_default_str();
-  verb->add_option("--teleport_stats", o->teleport_stats, "the Gaussian to jump with");
+  verb->add_option("--residual", o->residual,
+                   "off, or the noise level down to which each step's Gaussian part is solved by formula (with --solver dpmpp_2m)")
+      ->capture_default_str();
+  verb->add_option("--teleport_stats", o->teleport_stats, "the Gaussian of --teleport and --residual");
   verb->add_flag("--npz", o->npz, "one samples.npz instead of PNG files (kept in memory until the end)");
   verb->add_flag("--subdirs", o->subdirs, "group PNG files by 1000");
   verb->add_option("--grid", o->grid, "PNG of the first 100 samples side by side");

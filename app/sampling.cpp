@@ -8,26 +8,47 @@
 #include "headstart/denoise/micro_batch.h"
 #include "headstart/error.h"
 #include "headstart/solve/noise.h"
+#include "headstart/solve/residual.h"
 #include "headstart/solve/solver.h"
+#include "schedules.h"
 
 namespace headstart::app {
+
+namespace {
+
+Solver solver_of(const SamplingOptions& o) {
+  if (!o.residual) return find_solver(o.solver);
+  return residual_dpmpp_2m(std::make_shared<GaussianPart>(*o.gaussian->stats), *o.residual);
+}
+
+}  // namespace
+
+void require_fit(const char* option, const GaussianStats& stats, const Model& model) {
+  if (stats.shape != model.shape)
+    throw InvalidArgument(fmt::format("{}: expected statistics of shape {} as in {}, got {}", option, to_string(model.shape), model.path,
+                                      to_string(stats.shape)));
+  if (stats.range_low != model.range_low || stats.range_high != model.range_high)
+    throw InvalidArgument(fmt::format("{}: expected statistics of range [{}, {}] as in {}, got [{}, {}]", option, model.range_low,
+                                      model.range_high, model.path, stats.range_low, stats.range_high));
+}
 
 SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
   if (const auto most = most_order(o.solver); o.solve.order > most)
     throw InvalidArgument(most == 0 ? fmt::format("--order: expected with a multistep solver, got it with {}", o.solver)
                                     : fmt::format("--order: expected 1 to {} with {}, got {}", most, o.solver, o.solve.order));
-  if (!(o.solve.tolerance > 0)) throw InvalidArgument(fmt::format("--tolerance: expected a number > 0, got {}", o.solve.tolerance));
+  if (o.solve.lower_order_final && most_order(o.solver) == 0)
+    throw InvalidArgument(fmt::format("--lower_order_final: expected with a multistep solver, got it with {}", o.solver));
+  if (!(o.solve.tolerance >= 1e-12)) throw InvalidArgument(fmt::format("--tolerance: expected at least 1e-12, got {}", o.solve.tolerance));
+  if (o.solve.tolerance != SolveOptions().tolerance && o.solver != "rk45")
+    throw InvalidArgument(fmt::format("--tolerance: expected with --solver rk45, got it with {}", o.solver));
   if (!o.sigmas.empty()) require_sigmas("--sigmas", o.sigmas);
-  const std::vector<double> grid = o.sigmas.empty() ? karras_sigmas(o.karras) : o.sigmas;
+  const std::vector<double> grid = o.sigmas.empty() ? grid_of(o.schedule, o.karras) : o.sigmas;
   SamplingPlan plan{.skipped = {}, .sigmas = grid, .sigma_start = grid.front()};
+  if (o.gaussian) require_fit("--teleport_stats", *o.gaussian->stats, model);
+  if (o.residual && o.solver != "dpmpp_2m")
+    throw InvalidArgument(fmt::format("--residual: expected with --solver dpmpp_2m, got it with {}", o.solver));
   if (o.teleport) {
     const Teleport& t = *o.teleport;
-    if (t.stats->shape != model.shape)
-      throw InvalidArgument(fmt::format("--teleport_stats: expected statistics of shape {} as in {}, got {}", to_string(model.shape),
-                                        model.path, to_string(t.stats->shape)));
-    if (t.stats->range_low != model.range_low || t.stats->range_high != model.range_high)
-      throw InvalidArgument(fmt::format("--teleport_stats: expected statistics of range [{}, {}] as in {}, got [{}, {}]", model.range_low,
-                                        model.range_high, model.path, t.stats->range_low, t.stats->range_high));
     const double lowest = grid.back() > 0 ? grid.back() : grid[grid.size() - 2];
     if (!(t.sigma >= lowest && t.sigma <= grid.front()))
       throw InvalidArgument(
@@ -39,7 +60,7 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
       if (!o.sigmas.empty()) throw InvalidArgument("--teleport_mode: expected tail with --sigmas, whose levels are given, got respaced");
       KarrasOptions below = o.karras;
       below.sigma_max = t.sigma;
-      plan.sigmas = karras_sigmas(below);
+      plan.sigmas = grid_of(o.schedule, below);
       if (t.sigma < grid.front()) plan.skipped = {grid.front()};
     }
   }
@@ -60,7 +81,7 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const Sa
   const MicroBatched batched(*model.denoiser);
   const Counted counted(batched);
   const Observed observed(counted, o.on_evaluation);
-  const Solver solver = find_solver(o.solver);
+  const Solver solver = solver_of(o);
   SolveOptions options = o.solve;
   options.on_step = [](std::size_t, const torch::Tensor&) { stop_if_interrupted(); };
   std::int64_t batches = 0;
@@ -72,7 +93,7 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& o, const Sa
     SeededNoise noise(some, model.shape);
     torch::Tensor x = noise.next() * plan.sigma_start;
     options.noise = [&] { return noise.next(); };
-    if (o.teleport) x = teleport(*o.teleport->stats, x, plan.sigma_start, plan.sigmas.front());
+    if (o.teleport) x = teleport(*o.gaussian->stats, x, plan.sigma_start, plan.sigmas.front());
     x = solver(observed, x, plan.sigmas, options);
     if (!x.isfinite().all().item<bool>()) throw NumericalError(model.path + ": sampling gave values that are not finite");
     take(some, x, counted.nfe() / (batches + 1));
@@ -93,10 +114,10 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
   if (o.solver == "rk45") json["tolerance"] = o.solve.tolerance;
   json["steps"] = o.sigmas.empty() ? o.karras.steps : static_cast<std::int64_t>(o.sigmas.size()) - (o.sigmas.back() == 0 ? 1 : 0);
   if (o.sigmas.empty()) {
-    json["schedule"] = "karras";
+    json["schedule"] = o.schedule;
     json["sigma_min"] = o.karras.sigma_min;
     json["sigma_max"] = o.karras.sigma_max;
-    json["rho"] = o.karras.rho;
+    if (o.schedule == "karras") json["rho"] = o.karras.rho;
     json["denoise_to_zero"] = o.karras.final_zero;
   } else {
     json["schedule"] = "given";
@@ -105,8 +126,11 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
   json["sigma_skip"] = o.teleport ? nlohmann::ordered_json(plan.sigmas.front()) : nlohmann::ordered_json(nullptr);
   if (o.teleport) {
     json["teleport_sigma"] = o.teleport->sigma;
-    json["teleport_stats"] = o.teleport->stats_path;
-    json["teleport_stats_sha256"] = o.teleport->stats_sha256;
+  }
+  if (o.residual) json["residual"] = *o.residual;
+  if (o.gaussian) {
+    json["teleport_stats"] = o.gaussian->path;
+    json["teleport_stats_sha256"] = o.gaussian->sha256;
   }
   json["sigmas"] = plan.sigmas;
   json["skipped_sigmas"] = plan.skipped;

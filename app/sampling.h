@@ -22,18 +22,25 @@ namespace headstart::app {
 struct Teleport {
   double sigma = 0;
   TeleportMode mode = TeleportMode::tail;
+};
+
+/// A Gaussian and the file it is from.
+struct FittedGaussian {
   std::shared_ptr<const GaussianStats> stats{};
-  std::string stats_path{}, stats_sha256{};
+  std::string path{}, sha256{};
 };
 
 struct SamplingOptions {
   std::vector<std::int64_t> seeds;
   std::string seeds_text;
   std::string solver = "heun";
-  SolveOptions solve{};  ///< order, lower_order_final and tolerance
+  SolveOptions solve{};             ///< order, lower_order_final and tolerance
+  std::string schedule = "karras";  ///< see schedules.h
   KarrasOptions karras{};
-  std::vector<double> sigmas{};  ///< a given grid instead of Karras's
+  std::vector<double> sigmas{};  ///< a given grid instead of one by formula
   std::optional<Teleport> teleport{};
+  std::optional<double> residual{};          ///< sigma_c: the Gaussian's part of each step by formula down to there
+  std::optional<FittedGaussian> gaussian{};  ///< what teleport and residual take their formulas from
   std::int64_t batch = 64;
   OnEvaluation on_evaluation{};  ///< watches; changes no picture
 };
@@ -44,6 +51,9 @@ struct SamplingPlan {
   std::vector<double> sigmas;   ///< what the solver works on
   double sigma_start = 0;       ///< where the noise is
 };
+
+/// @throws InvalidArgument naming the option where the statistics are of images of another shape or range than the model's
+void require_fit(const char* option, const GaussianStats& stats, const Model& model);
 
 /// @throws InvalidArgument naming the option where grid, network range and teleport do not fit together
 SamplingPlan plan_sampling(const SamplingOptions& options, const Model& model);

@@ -82,7 +82,8 @@ Study over_levels(const ordered_json& comparison, const ordered_json& rows, cons
           rows, "name", "sigma",
           [](const ordered_json& row) { return row.at("error").get<double>() / row.at("network_error").get<double>(); }, no_interval)};
   return {.heading = heading,
-          .facts = {fmt::format("{} noised {} at each level, of {}.", comparison.at("samples").get<std::int64_t>(), named(points),
+          .facts = {fmt::format("{} noised {} at each level, of {}.",
+                                rows.front().value("samples", comparison.at("samples").get<std::int64_t>()), named(points),
                                 rows.front().at("network").get<std::string>())},
           .charts = {residual, error},
           .tables = {}};

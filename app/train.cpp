@@ -66,6 +66,9 @@ void check(const Options& o) {
   require(o.compare_every >= 0, fmt::format("--compare_every: expected a number >= 0, got {}", o.compare_every));
   require(o.compare_every == 0 || o.arch == "unet", "--compare_every: expected with --arch unet, whose score is compared");
   require(o.compare_samples >= 2, fmt::format("--compare_samples: expected at least 2, got {}", o.compare_samples));
+  require(o.keep == 0 || o.arch == "unet", "--keep: expected with --arch unet, whose networks are kept");
+  require(o.test_data.empty() || o.arch == "classifier" || o.compare_every > 0,
+          "--test_data: expected with --arch classifier or --compare_every, got " + o.test_data);
   require(o.keep >= 0, fmt::format("--keep: expected a number >= 0, got {}", o.keep));
   require(o.shift >= 0, fmt::format("--shift: expected a number of pixels >= 0, got {}", o.shift));
   require(o.noise.P_std >= 0, fmt::format("--P_std: expected a number >= 0, got {}", o.noise.P_std));
@@ -93,7 +96,18 @@ double accuracy(Classifier& network, const torch::Tensor& images, const torch::T
 
 torch::Tensor labels_of(const ImageStream& stream, const std::string& data) {
   if (stream.labels().empty()) throw DataError(data, "expected labels beside the images: a classifier needs them");
+  if (const auto least = std::ranges::min(stream.labels()); least < 0)
+    throw DataError(data, fmt::format("expected labels >= 0, got {}", least));
   return torch::tensor(stream.labels(), torch::kInt64);
+}
+
+/// The rows of a table of `compare`, each with the number of images that its network had seen.
+ordered_json rows_of(const std::string& path) {
+  const ordered_json json = read_json(path), rows = json.is_object() ? json.value("rows", ordered_json()) : ordered_json();
+  if (!rows.is_array() ||
+      !std::ranges::all_of(rows, [](const auto& row) { return row.is_object() && row.contains("images") && row["images"].is_number(); }))
+    throw DataError(path, "expected the table of an earlier --compare_every");
+  return rows;
 }
 
 /// What a Gaussian of the training images explains of the network so far, at marks on the way; all rows so far are in OUT.compare.json.
@@ -114,7 +128,8 @@ class Watched {
                    .shape = shape};
     for (auto& model : simpler_gaussians(gaussian, "gaussian", true, {})) comparison_.models.push_back(std::move(model));
     rows_ = ordered_json::array();
-    if (!o.restart && std::filesystem::exists(path_)) earlier_ = read_json(path_).value("rows", ordered_json::array());
+    // Rows of the run that is resumed, if one is.
+    if (!o.restart && std::filesystem::exists(o.out + ".checkpoint") && std::filesystem::exists(path_)) earlier_ = rows_of(path_);
   }
 
   void look(const std::shared_ptr<const Denoiser>& network, std::int64_t seen, double sigma_min, double sigma_max) {
@@ -124,7 +139,7 @@ class Watched {
     // A resumed run comes to no mark twice, but one that was stopped before its checkpoint does: the later look replaces the earlier.
     if (rows_.empty())
       for (const auto& row : earlier_)
-        if (row.at("images").get<std::int64_t>() < seen) rows_.push_back(row);
+        if (row.at("images") < seen) rows_.push_back(row);
     for (auto& row : comparison_rows(now)) rows_.push_back(std::move(row));
     ordered_json json;
     json["format"] = "headstart-comparison";
@@ -161,6 +176,10 @@ ordered_json train_verb(Options& o, const Cli& cli) {
   if (test && test->shape() != stream->shape())
     throw InvalidArgument(fmt::format("--test_data: expected images of shape {} as in {}, got {}", to_string(stream->shape()), o.data,
                                       to_string(test->shape())));
+
+  if (o.arch == "classifier")
+    for (const auto& [of, data] : {std::pair(stream.get(), o.data), {test.get(), o.test_data}})
+      if (of != nullptr) labels_of(*of, data);
 
   o.train.checkpoint = o.out + ".checkpoint";
   std::optional<Progress> progress;  // made at the first step, when a resumed run's count is known

@@ -107,9 +107,7 @@ ordered_json trajectory_verb(const Options& o, const Cli& cli) {
   const double start = now();
   const Model model = open_network_model(o.network, cli.device);
   const GaussianStats stats = load_stats(o.stats);
-  if (stats.shape != model.shape)
-    throw InvalidArgument(fmt::format("--stats: expected statistics of shape {} as in {}, got {}", to_string(model.shape), o.network,
-                                      to_string(stats.shape)));
+  require_fit("--stats", stats, model);
   check(o, stats);
   SamplingOptions s;
   s.seeds = parse_seeds(o.seeds);

@@ -8,7 +8,7 @@
 #include <headstart/moments/moments.h>
 #include <headstart/solve/noise.h>
 #include <headstart/solve/sigmas.h>
-#include <headstart/solve/solver.h>
+#include <headstart/solve/one_step.h>
 
 #include <cstdio>
 

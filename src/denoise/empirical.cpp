@@ -352,6 +352,7 @@ Tensor EmpiricalDenoiser::evaluate(const Tensor& x, const Tensor& sigma) const {
 
 Tensor EmpiricalDenoiser::share_evaluated(const Tensor& x, double sigma) const {
   require_points("share_evaluated", x, dim());
+  if (!(sigma > 0)) throw InvalidArgument(fmt::format("[share_evaluated] expected sigma > 0, got {}", sigma));
   Tensor share = torch::empty({x.size(0)}, torch::kFloat64);
   for_rows(*points_, eps_, x, torch::full({x.size(0), 1}, sigma, torch::kFloat64),
            [&](std::int64_t first, const Queries& q, const Sums& sums) {

@@ -39,6 +39,9 @@ Tensor GaussianDenoiser::evaluate(const Tensor& x, const Tensor& sigma) const {
 
 Tensor gaussian_log_density(const GaussianStats& stats, const Tensor& x, const Tensor& sigma) {
   require_points("gaussian_log_density", x, stats.dim());
+  if (sigma.numel() != 1 && (sigma.dim() != 1 || sigma.size(0) != x.size(0)))
+    throw InvalidArgument(
+        fmt::format("[gaussian_log_density] expected sigma to be a scalar or of shape [{}], got {} values", x.size(0), sigma.numel()));
   const GaussianStats s = stats.to(x.options());
   const Tensor variance = sigma.to(x.options()).square().reshape({-1, 1});
   const double rest = static_cast<double>(s.dim() - s.rank());

@@ -52,8 +52,7 @@ PointSet::PointSet(Tensor data, std::int64_t rank) : data_(std::move(data)) {
 
 void PointSet::find_directions(std::int64_t rank) {
   const Tensor sample = data_.slice(0, 0, count(), (count() + kSample - 1) / kSample);
-  // One thread: the same bits on every machine.
-  parallel_shards(1, [&](std::int64_t) { centre_ = sample.mean(0, /*keepdim=*/false, torch::kFloat64).to(torch::kFloat32); });
+  centre_ = on_one_thread([&] { return sample.mean(0, /*keepdim=*/false, torch::kFloat64).to(torch::kFloat32); });
   if (!centre_.isfinite().all().item<bool>()) throw NumericalError("[EmpiricalDenoiser] expected finite data, got a value that is not");
   rank = std::min(rank, sample.size(0) - 1);
   if (rank < 1) return;

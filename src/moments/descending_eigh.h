@@ -8,14 +8,12 @@
 
 namespace headstart {
 
-/// Eigenvalues and eigenvectors of a small symmetric matrix, descending, on one thread: LAPACK's last bits depend on how many there are.
+/// Eigenvalues and eigenvectors of a small symmetric matrix, descending; the same on any number of threads.
 inline std::pair<torch::Tensor, torch::Tensor> descending_eigh(const torch::Tensor& symmetric) {
-  std::pair<torch::Tensor, torch::Tensor> result;
-  parallel_shards(1, [&](std::int64_t) {
+  return on_one_thread([&] {
     const auto [values, vectors] = torch::linalg_eigh(symmetric);
-    result = {values.flip(0).contiguous(), vectors.flip(1).contiguous()};
+    return std::pair(values.flip(0).contiguous(), vectors.flip(1).contiguous());
   });
-  return result;
 }
 
 }  // namespace headstart

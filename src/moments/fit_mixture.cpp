@@ -12,6 +12,7 @@
 
 #include "clusters.h"
 #include "component_update.h"
+#include "headstart/core/parallel.h"
 #include "headstart/error.h"
 #include "headstart/moments/fit_method.h"
 #include "headstart/moments/packed_mixture.h"
@@ -127,6 +128,11 @@ double mean_log_likelihood(const Points& points, const MixtureStats& s) {
 
 // ---- the fit
 
+/// Orthonormal columns with the same span, [K, D, R].
+Tensor orthonormal(const Tensor& columns) {
+  return on_one_thread([&] { return std::get<0>(torch::linalg_qr(columns)); });
+}
+
 class Em {
  public:
   Em(const Points& points, const MixtureOptions& options, std::int64_t rank)
@@ -165,11 +171,10 @@ class Em {
     stats_.eigenvalues = torch::zeros({k, rank_}, torch::kFloat64);
     stats_.tail = torch::zeros({k}, torch::kFloat64);
     at::Generator random = at::detail::createCPUGenerator(o_.seed + 2);
-    stats_.basis = is_full() ? torch::eye(dim, torch::kFloat64).repeat({k, 1, 1})
-                             : std::get<0>(torch::linalg_qr(at::randn({k, dim, rank_}, random, torch::kFloat64)));
+    stats_.basis =
+        is_full() ? torch::eye(dim, torch::kFloat64).repeat({k, 1, 1}) : orthonormal(at::randn({k, dim, rank_}, random, torch::kFloat64));
     const Assignment assign = to_nearest_centre(clusters.centres, points_.mean());
-    for (int round = 0; !is_full() && round < 2; ++round)
-      stats_.basis = std::get<0>(torch::linalg_qr(gather(points_, stats_, assign).product));
+    for (int round = 0; !is_full() && round < 2; ++round) stats_.basis = orthonormal(gather(points_, stats_, assign).product);
     update(gather(points_, stats_, assign));
     split_empty_ones();
   }

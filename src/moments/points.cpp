@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "headstart/core/parallel.h"
 #include "headstart/error.h"
 #include "headstart/moments/fit_method.h"
 
@@ -34,7 +35,7 @@ Points::Points(ImageStream& stream, std::int64_t limit, double memory, std::func
   data_->total = count_;
   const auto n = static_cast<double>(count_);
   data_->mean = shift + sum / n;
-  data_->mean_variance = (squares / n - (sum / n).square()).mean().item<double>();
+  data_->mean_variance = on_one_thread([&] { return (squares / n - (sum / n).square()).mean().item<double>(); });
   constexpr double kLargest = 1e30;  // squared distances are float32
   if (!(data_->mean_variance * static_cast<double>(dim()) < kLargest))
     throw NumericalError(

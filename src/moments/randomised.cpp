@@ -35,7 +35,9 @@ class StreamedCovariance {
   std::int64_t dim() const { return stream_.shape().dim(); }
   std::int64_t wanted() const { return wanted_; }
   Tensor mean() const { return shift_.to(torch::kFloat64) + offset(); }
-  double trace() const { return (squares_.sum() / count() - offset().square().sum()).item<double>(); }
+  double trace() const {
+    return on_one_thread([&] { return (squares_.sum() / count() - offset().square().sum()).item<double>(); });
+  }
   void describe(GaussianStats& stats) const { provenance_.describe(stats); }
 
   /// product <- Sigma q in one pass. @param q  [D, L] of the dtype, product  [D, L] float64
@@ -139,10 +141,13 @@ void orthonormalise(const Tensor& y, at::Generator& random) {
 /// Rayleigh-Ritz: the eigenvalues of Sigma in the span of q, descending, and W such that q W are its orthonormal eigenvectors. q itself is
 /// orthonormal only to its own precision.
 std::pair<Tensor, Tensor> ritz(const Tensor& q, const Tensor& product) {
-  const Tensor root = torch::linalg_cholesky(gram(q, q));
-  const auto divide = [&](const Tensor& m) { return torch::linalg_solve_triangular(root, m, /*upper=*/false); };
-  const auto [values, vectors] = descending_eigh(divide(divide(gram(q, product)).t()));
-  return {values, torch::linalg_solve_triangular(root.t(), vectors, /*upper=*/true)};
+  const Tensor own = gram(q, q), shared = gram(q, product);
+  return on_one_thread([&]() -> std::pair<Tensor, Tensor> {
+    const Tensor root = torch::linalg_cholesky(own);
+    const auto divide = [&](const Tensor& m) { return torch::linalg_solve_triangular(root, m, /*upper=*/false); };
+    const auto [values, vectors] = descending_eigh(divide(divide(shared).t()));
+    return {values, torch::linalg_solve_triangular(root.t(), vectors, /*upper=*/true)};
+  });
 }
 
 /// |Sigma u - theta u| for u = q w, given Sigma u; [R] for the first R columns of each.

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "headstart/core/parallel.h"
 #include "march.h"
 
 namespace headstart {
@@ -40,7 +41,9 @@ Tensor sample_heun(const Denoiser& denoiser, const Tensor& x, const std::vector<
 Tensor sample_rk45(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
   require_points("sample_rk45", x, denoiser.dim());
   require_sigmas("sample_rk45", sigmas);
-  if (!(options.tolerance > 0)) throw InvalidArgument(fmt::format("[sample_rk45] expected a tolerance > 0, got {}", options.tolerance));
+  constexpr double kLeastTolerance = 1e-12;  // beyond it rounding would reject every step
+  if (!(options.tolerance >= kLeastTolerance))
+    throw InvalidArgument(fmt::format("[sample_rk45] expected a tolerance of at least {}, got {}", kLeastTolerance, options.tolerance));
   const bool ends_in_zero = sigmas.back() == 0;
   const double last = std::log(ends_in_zero ? sigmas[sigmas.size() - 2] : sigmas.back());
   const auto derivative = [&](const Tensor& state, const Tensor& u) {  // dx / d ln sigma
@@ -60,7 +63,9 @@ Tensor sample_rk45(const Denoiser& denoiser, const Tensor& x, const std::vector<
     Tensor error = torch::zeros_like(state);
     for (std::size_t j = 0; j < k.size(); ++j) error.addcmul_(step, k[j], kErrors[j]);
     const Tensor scale = options.tolerance * (1 + state.abs().maximum(moved.abs()));
-    const Tensor off = (error / scale).square().mean(1, true).sqrt();
+    const Tensor off = on_one_thread([&] { return (error / scale).square().mean(1, true).sqrt(); });
+    if (!off.isfinite().all().item<bool>())
+      throw NumericalError("[sample_rk45] expected finite denoised estimates, got a value that is not");
     const Tensor accepted = off <= 1;  // a row that has arrived tries steps of 0, which change nothing
     state = torch::where(accepted, moved, state);
     first = torch::where(accepted, k.back(), first);

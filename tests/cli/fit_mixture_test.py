@@ -1,5 +1,6 @@
 """`fit` of mixtures: the file it writes, what it says about it, and how it refuses what it cannot do."""
 
+import json
 import math
 import unittest
 
@@ -108,6 +109,26 @@ class FitMixture(unittest.TestCase):
         self.assertEqual((metadata["classes"], metadata["shape"]), ("0,0,1,1", "1,8,8"))
         self.assertEqual(fit("m.safetensors", "--per_class", "--rank", 3, source="blobs-images-idx3-ubyte")["components"], 2)
 
+    def test_a_class_is_sampled_alone(self):
+        fit("m.safetensors", "--per_class", "--rank", 5, source="blobs-images-idx3-ubyte")
+        means = cli.read_safetensors(folder / "m.safetensors")[1]["mean"].rows()
+        for label in (0, 1):
+            out = folder / ("class_%d" % label)
+            cli.succeed("sample", "--stats", folder / "m.safetensors", "--class", label, "--seeds", "0-31", "--steps", 8, "--npz", "--outdir", out)
+            self.assertEqual(json.loads((out / "run.json").read_text())["settings"]["class"], label)
+            pixels = cli.read_npz(out / "samples.npz")["samples"].values
+            drawn = [sum(pixels[i :: cli.SIDE**2]) / 32 / 127.5 - 1 for i in range(cli.SIDE**2)]
+            own, other = (sum((a - b) ** 2 for a, b in zip(drawn, means[k])) for k in (label, 1 - label))
+            self.assertLess(4 * own, other)
+        for options, text in [
+            (["--stats", folder / "m.safetensors", "--class", 7], "--class: expected one of {0, 1}, the classes of"),
+            (["--stats", folder / "g.safetensors", "--class", 0], "--class: expected statistics fitted --per_class"),
+            (["--exact", folder / "data.npy", "--class", 0], "--class: expected with --stats"),
+        ]:
+            fit("g.safetensors")
+            result = cli.run("sample", *options, "--seeds", 0, "--npz", "--outdir", folder / "none")
+            self.assertEqual((result.code, text in result.err, (folder / "none").exists()), (2, True, False), result)
+
     def test_the_same_seed_gives_the_same_file_on_any_number_of_threads_and_in_any_memory(self):
         options = ["--components", 3, "--rank", RANK, "--seed", 9]
         files = []
@@ -129,6 +150,7 @@ class FitMixture(unittest.TestCase):
                 (2, "--components: expected a number from 1 or auto, got 0", "data.npy", ["--components", 0]),
                 (2, "--rank: expected at most D = 4", "data.npy", ["--components", 2, "--rank", 5]),
                 (2, "full", "data.npy", ["--components", 2, "--rank", 2, "--covariance", "full"]),
+                (2, "--held_out, --max_iterations: expected with --components", "data.npy", ["--held_out", 0.1]),
                 (2, "--covariance: expected one of lowrank, full, diag, got round", "data.npy", ["--covariance", "round"]),
                 (2, "--tail", "data.npy", ["--components", 2, "--covariance", "diag", "--tail", "zero"]),
                 (2, "--energy", "data.npy", ["--components", 2, "--energy", 0.5]),

@@ -204,6 +204,20 @@ class Evaluations(unittest.TestCase):
         self.assertEqual((result["sigmas"][0], result["sigma_skip"]), (19.4, 19.4))
         self.check_grid(result, [*cli.karras_sigmas(18, high=19.4), 0])
 
+    def test_every_schedule_goes_from_the_largest_level_to_the_smallest(self):
+        for schedule in ("log", "linear", "quadratic", "cosine", "flow", "ddpm_leading", "ddpm_trailing"):
+            with self.subTest(schedule=schedule):
+                sigmas = self.check(11, "--steps", 6, "--schedule", schedule, model=["--stats", stats])["sigmas"]
+                self.assertEqual((len(sigmas), sigmas[-1]), (7, 0))
+                self.assertEqual(sigmas, sorted(sigmas, reverse=True))
+                if not schedule.startswith("ddpm"):
+                    self.assertEqual((sigmas[0], sigmas[-2]), (80, 0.002))
+                else:
+                    self.assertEqual(sigmas[0] > 70, schedule == "ddpm_trailing")
+        respaced = self.check(11, "--steps", 6, "--schedule", "log", *teleported(10), "--teleport_mode", "respaced", model=["--stats", stats])
+        ratios = [a / b for a, b in zip(respaced["sigmas"], respaced["sigmas"][1:-1])]
+        self.assertLess(max(ratios) / min(ratios), 1 + 1e-9)
+
     def test_a_given_grid_is_used_as_it_is(self):
         result = self.check(5, "--sigmas", "40,3.5,0.25,0", model=["--stats", stats])
         self.assertEqual(result["sigmas"], [40, 3.5, 0.25, 0])
@@ -223,6 +237,14 @@ class ClosedForms(unittest.TestCase):
         last = 0.002**2  # the level it lands on, from where one evaluation, the final denoise, leads to 0
         factor = lambda value: math.sqrt((value + last) / (value + 6400)) * value / (value + last)  # noqa: E731
         self.assertLess(cli.largest_difference(drawn, self.expected(range(4), factor)), 1e-5)
+
+    def test_the_residual_form_makes_no_error_on_its_own_gaussian(self):
+        last = 0.002**2
+        factor = lambda value: math.sqrt((value + last) / (value + 6400)) * value / (value + last)  # noqa: E731
+        drawn = points("--seeds", "0-3", "--steps", 3, "--solver", "dpmpp_2m", "--residual", 0, "--teleport_stats", flat)
+        self.assertLess(cli.largest_difference(drawn, self.expected(range(4), factor)), 1e-5)
+        switched = points("--seeds", "0-3", "--steps", 3, "--solver", "dpmpp_2m", "--residual", 1, "--teleport_stats", flat)
+        self.assertGreater(cli.largest_difference(switched, drawn), 1e-3)
 
     def test_the_solver_converges_to_the_exact_solution_and_teleporting_changes_nothing(self):
         exact, errors, gaps = self.expected(range(4)), {}, {}

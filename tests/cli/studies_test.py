@@ -91,11 +91,16 @@ class Compare(unittest.TestCase):
     def test_refuses_what_cannot_be_compared(self):
         cli.write_points(folder / "vectors.npy", cli.gaussian_points(20, 3))
         cli.succeed("fit", folder / "vectors.npy", "--out", folder / "vectors.safetensors")
+        cli.write_npy(folder / "bright.npy", (20, 1, 8, 8), [value % 256 for value in range(20 * 64)], "<f4")
+        cli.succeed("fit", folder / "bright.npy", "--out", folder / "bright.safetensors")
         common = ["--network", network, "--data", data, "--out", folder / "none.json"]
         for options, code, text in [
             (["--stats", stats, "--sigmas", "1,0"], 2, "--sigmas: expected finite levels > 0, got 0"),
             (["--stats", stats, "--sigmas", "100"], 2, "expected sigma in [0.002, 80]"),
             (["--stats", folder / "vectors.safetensors"], 2, "vectors.safetensors"),
+            (["--stats", folder / "bright.safetensors"], 2, "bright.safetensors: expected the range [-1, 1] as in"),
+            (["--stats", stats, "--held_out", folder / "bright.npy"], 2, "bright.npy: expected values in [-1, 1] as in"),
+            (["--stats", stats, "--seed", "-1"], 2, "--seed"),
             ([], 2, "compare: expected --stats or --exact"),
             (["--exact", "--ranks", "4"], 2, "--stats: expected a Gaussian"),
             (["--stats", stats, "--ranks", "65"], 2, "--ranks: expected 1 to 64"),
@@ -137,7 +142,9 @@ class CompareEvery(unittest.TestCase):
         for options, text in [
             (["--compare_every", "-1"], "--compare_every: expected a number >= 0"),
             (["--compare_every", "9", "--compare_samples", "1"], "--compare_samples: expected at least 2"),
-            (["--test_data", "fashion-mnist-test"], "--test_data: expected images of shape 1,8,8"),
+            (["--compare_every", "9", "--test_data", "fashion-mnist-test"], "--test_data: expected images of shape 1,8,8"),
+            (["--test_data", held_out], "--test_data: expected with --arch classifier or --compare_every"),
+            (["--arch", "classifier", "--keep", "2"], "--keep: expected with --arch unet"),
             (["--compare_every", "9", "--arch", "classifier"], "--compare_every: expected with --arch unet"),
         ]:
             with self.subTest(options=options):

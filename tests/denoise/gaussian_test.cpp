@@ -128,5 +128,12 @@ TEST(MicroBatched, GivesEachRowTheSameBitsInEveryBatch) {
           << rows << " rows from " << begin;
 }
 
+TEST(GaussianLogDensity, RefusesOtherThanOneSigmaARow) {
+  const GaussianStats s = random_gaussian(kDim);
+  const Tensor x = torch::zeros({2, kDim}, torch::kFloat64);
+  EXPECT_EQ(message_of<InvalidArgument>([&] { gaussian_log_density(s, x, torch::ones({3})); }),
+            "[gaussian_log_density] expected sigma to be a scalar or of shape [2], got 3 values");
+}
+
 }  // namespace
 }  // namespace headstart

@@ -138,6 +138,18 @@ TEST(RandomisedFit, GivesTheSameFromTheSameSeedOnAnyNumberOfThreads) {
   EXPECT_FALSE(torch::equal(first.basis, other.basis));
 }
 
+/// libtorch sums more than 32,768 values to one number in as many parts as there are threads.
+TEST(RandomisedFit, GivesTheSameOnAnyNumberOfThreadsInManyDimensions) {
+  const Tensor x = random_normal({40, 100'003}, 6).abs();
+  const auto fit = [&](int threads) {
+    const WithThreads with(threads);
+    return randomised(x, {.rank = 4, .columns = 8, .max_passes = 2}).stats;
+  };
+  const GaussianStats one = fit(1), two = fit(2);
+  EXPECT_EQ(one.tail, two.tail);
+  EXPECT_TRUE(torch::equal(one.basis, two.basis) && torch::equal(one.eigenvalues, two.eigenvalues));
+}
+
 TEST(RandomisedFit, HandlesFewerPointsThanDimensions) {
   const Tensor x = random_normal({12, 300}, 6);
   const RandomisedFit fit = randomised(x, {.rank = 11, .tolerance = 1e-6});

@@ -131,6 +131,31 @@ TEST(KarrasSigmas, AreEdmsGrid) {
   EXPECT_EQ(karras_sigmas({.steps = 1}), (std::vector<double>{80, 0}));
 }
 
+TEST(SpacedSigmas, HaveEqualStepsOfTheirTime) {
+  const auto log = spaced_sigmas(log_spacing(), {.steps = 5, .sigma_min = 0.01, .sigma_max = 100, .final_zero = false});
+  EXPECT_THAT(log, testing::Pointwise(testing::DoubleNear(1e-9), {100.0, 10.0, 1.0, 0.1, 0.01}));
+  const Spacing identity{.to_time = [](double s) { return s; }, .to_sigma = [](double t) { return t; }};
+  EXPECT_EQ(spaced_sigmas(identity, {.steps = 4, .sigma_min = 1, .sigma_max = 4}), (std::vector<double>{4, 3, 2, 1, 0}));
+  const auto squares = spaced_sigmas(quadratic(identity), {.steps = 3, .sigma_min = 1, .sigma_max = 9, .final_zero = false});
+  EXPECT_THAT(squares, testing::Pointwise(testing::DoubleNear(1e-12), {9.0, 4.0, 1.0}));
+  const Spacing power{.to_time = [](double s) { return std::pow(s, 1.0 / 7); }, .to_sigma = [](double t) { return std::pow(t, 7); }};
+  EXPECT_THAT(spaced_sigmas(power, {}), testing::Pointwise(testing::DoubleNear(1e-9), karras_sigmas()));
+  EXPECT_THAT(message_of<InvalidArgument>([&] { spaced_sigmas(identity, {.sigma_min = 0}); }),
+              HasSubstr("[spaced_sigmas] expected 0 < sigma_min"));
+  const Spacing flat{.to_time = [](double s) { return s; }, .to_sigma = [](double) { return 2.0; }};
+  EXPECT_THAT(message_of<InvalidArgument>([&] { spaced_sigmas(flat, {.steps = 5}); }), HasSubstr("strictly descending"));
+}
+
+TEST(TableSigmas, CountFromEitherEnd) {
+  std::vector<double> table;
+  for (int i = 1; i <= 10; ++i) table.push_back(i);
+  EXPECT_EQ(table_sigmas(table, 5, TableSpacing::leading), (std::vector<double>{9, 7, 5, 3, 1, 0}));
+  EXPECT_EQ(table_sigmas(table, 5, TableSpacing::trailing), (std::vector<double>{10, 8, 6, 4, 2, 0}));
+  EXPECT_EQ(table_sigmas(table, 3, TableSpacing::trailing, false), (std::vector<double>{10, 7, 3}));
+  EXPECT_EQ(table_sigmas(table, 10, TableSpacing::leading, false), (std::vector<double>{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}));
+  EXPECT_THAT(message_of<InvalidArgument>([&] { table_sigmas(table, 11, TableSpacing::leading); }), HasSubstr("1 to 10 steps, got 11"));
+}
+
 TEST(KarrasSigmas, RefusesNonsense) {
   const auto refusal = [](const KarrasOptions& o) { return message_of<InvalidArgument>([&] { karras_sigmas(o); }); };
   EXPECT_THAT(refusal({.steps = 0}), HasSubstr("steps >= 1, got 0"));
