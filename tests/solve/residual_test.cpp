@@ -50,7 +50,7 @@ TEST(ResidualDpmpp2m, IsDpmSolverBelowTheSwitch) {
   const GaussianStats s = random_gaussian(kResidualDim);
   const Tensor x = 80 * random_normal({3, kResidualDim}, 2);
   const auto sigmas = karras_sigmas({.steps = 9});
-  EXPECT_TRUE(torch::equal(residual_over(s, 100)(denoiser, x, sigmas, {}), sample_dpmpp_2m(denoiser, x, sigmas)));
+  EXPECT_LT(largest_difference(residual_over(s, 100)(denoiser, x, sigmas, {}), sample_dpmpp_2m(denoiser, x, sigmas)), 1e-11);
   EXPECT_GT(largest_difference(residual_over(s, 1)(denoiser, x, sigmas, {}), sample_dpmpp_2m(denoiser, x, sigmas)), 1e-4);
 }
 
