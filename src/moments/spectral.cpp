@@ -10,8 +10,9 @@ namespace {
 
 using torch::Tensor;
 
-constexpr std::int64_t kRows = 128;    // of many, at a time on one thread: what is made for them stays in its cache
-constexpr std::int64_t kColumns = 64;  // of U for few rows, at a time on one thread: they are still in its cache when they are wanted again
+constexpr std::int64_t kRowsAtATime = 128;  // of many, at a time on one thread: what is made for them stays in its cache
+constexpr std::int64_t kColumnsAtATime =
+    64;                                // of U for few rows, at a time on one thread: they are still in its cache when they are wanted again
 constexpr std::int64_t kSegments = 8;  // of U's columns, each with a sum of its own
 
 Tensor rows_of(const Tensor& t, std::int64_t begin, std::int64_t size) {
@@ -26,12 +27,12 @@ void by_rows(const Tensor& out, const Tensor& y, const Tensor& basis, const Tens
 
 /// The same for few rows: U's columns are read once.
 void by_columns(const Tensor& out, const Tensor& y, const Tensor& basis, const Tensor& gain) {
-  const std::int64_t rank = basis.size(1), blocks = (rank + kColumns - 1) / kColumns, segments = std::min(kSegments, blocks);
+  const std::int64_t rank = basis.size(1), blocks = (rank + kColumnsAtATime - 1) / kColumnsAtATime, segments = std::min(kSegments, blocks);
   std::vector<Tensor> parts(static_cast<std::size_t>(segments));
   for_blocks(segments, 1, [&](std::int64_t i, std::int64_t) {
     Tensor part = torch::zeros_like(y);
     for (std::int64_t k = blocks * i / segments; k < blocks * (i + 1) / segments; ++k) {
-      const std::int64_t begin = k * kColumns, size = std::min(kColumns, rank - begin);
+      const std::int64_t begin = k * kColumnsAtATime, size = std::min(kColumnsAtATime, rank - begin);
       const Tensor columns = basis.narrow(1, begin, size), share = gain.narrow(-1, begin, size);
       if (y.size(0) == 1)
         part[0].addmv_(columns, columns.t().mv(y[0]).mul_(share.flatten()));
@@ -60,10 +61,10 @@ Tensor apply(const Tensor& basis, const Tensor& x, const Tensor& mean, const Ten
   };
   if (!x.is_cpu())
     rows(0, x.size(0), by_rows);
-  else if (x.size(0) < kRows)
+  else if (x.size(0) < kRowsAtATime)
     rows(0, x.size(0), by_columns);
   else
-    for_blocks(x.size(0), x.size(0) < 4 * kRows ? kRows : 2 * kRows,
+    for_blocks(x.size(0), x.size(0) < 4 * kRowsAtATime ? kRowsAtATime : 2 * kRowsAtATime,
                [&](std::int64_t begin, std::int64_t size) { rows(begin, size, by_rows); });
   return out;
 }
