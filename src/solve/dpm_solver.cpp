@@ -10,9 +10,6 @@ using torch::Tensor;
 /// u = -ln sigma.
 double u_of(double sigma) { return -std::log(sigma); }
 
-/// The exact solution of dx/du = D - x over h for a constant D.
-Tensor relaxed(const Tensor& x, const Tensor& denoised, double h) { return std::exp(-h) * x - std::expm1(-h) * denoised; }
-
 Tensor multistep(const char* name, const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas,
                  const SolveOptions& options, std::size_t order) {
   History past(3);  // denoised estimates over u
@@ -75,7 +72,7 @@ Tensor sample_sde_dpmpp_2m(const Denoiser& denoiser, const Tensor& x, const std:
     const Tensor& now = past.value(0);
     if (sigmas[i + 1] == 0) return now;
     const double h = u_of(sigmas[i + 1]) - u, left = -std::expm1(-2 * h);
-    const Tensor ahead = order_at(i, 2, sigmas, options) == 1 ? now : now + 0.5 * h / (u - past.level(1)) * (now - past.value(1));
+    const Tensor ahead = order_at(i, 2, sigmas, options) == 1 ? now : extrapolated(past, h);
     return std::exp(-2 * h) * state + left * ahead + sigmas[i + 1] * std::sqrt(left) * next_noise("sample_sde_dpmpp_2m", options);
   });
 }

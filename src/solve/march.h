@@ -74,4 +74,14 @@ class History {
   std::deque<Entry> entries_;
 };
 
+/// The exact solution of dx/du = D - x over h for a constant D; u = -ln sigma.
+inline torch::Tensor relaxed(const torch::Tensor& x, const torch::Tensor& denoised, double h) {
+  return std::exp(-h) * x - std::expm1(-h) * denoised;
+}
+
+/// The line through the last two values in the middle of the next step of h, as DPM-Solver++(2M) has it.
+inline torch::Tensor extrapolated(const History& past, double h) {
+  return past.value(0) + 0.5 * h / (past.level(0) - past.level(1)) * (past.value(0) - past.value(1));
+}
+
 }  // namespace headstart

@@ -19,12 +19,10 @@ Solver residual_dpmpp_2m(std::shared_ptr<const LinearPart> part, double sigma_c)
       if (to == 0) return denoised.value(0);
       const double h = std::log(from / to);
       const bool second = order_at(i, 2, sigmas, options) == 2;
-      const auto extrapolated = [&](const History& past) {
-        return second ? past.value(0) + 0.5 * h / (u - past.level(1)) * (past.value(0) - past.value(1)) : past.value(0);
-      };
-      if (to < sigma_c) return std::exp(-h) * state - std::expm1(-h) * extrapolated(denoised);
+      const auto ahead = [&](const History& past) { return second ? extrapolated(past, h) : past.value(0); };
+      if (to < sigma_c) return relaxed(state, ahead(denoised), h);
       residuals.push(u, denoised.value(0) - part->denoise(state, from));
-      return part->flow(state, {.from = from, .to = to}) + part->response(extrapolated(residuals), {.from = from, .to = to});
+      return part->flow(state, {.from = from, .to = to}) + part->response(ahead(residuals), {.from = from, .to = to});
     });
   };
 }

@@ -16,18 +16,26 @@ void require_range(const char* function, const KarrasOptions& o) {
     throw InvalidArgument(fmt::format("[{}] expected 0 < sigma_min < sigma_max, got {} and {}", function, o.sigma_min, o.sigma_max));
 }
 
+/// Levels from sigma_max to sigma_min; these two exactly, not through the function and back.
+std::vector<double> equally_spaced(const Spacing& spacing, const KarrasOptions& o) {
+  const double first = spacing.to_time(o.sigma_max), last = spacing.to_time(o.sigma_min);
+  std::vector<double> sigmas{o.sigma_max};
+  for (std::int64_t i = 1; i < o.steps; ++i)
+    sigmas.push_back(i == o.steps - 1
+                         ? o.sigma_min
+                         : spacing.to_sigma(first + static_cast<double>(i) / static_cast<double>(o.steps - 1) * (last - first)));
+  if (o.final_zero) sigmas.push_back(0);
+  return sigmas;
+}
+
 }  // namespace
 
 std::vector<double> karras_sigmas(const KarrasOptions& o) {
   require_range("karras_sigmas", o);
   if (!(o.rho > 0)) throw InvalidArgument(fmt::format("[karras_sigmas] expected rho > 0, got {}", o.rho));
-  const double top = std::pow(o.sigma_max, 1 / o.rho), bottom = std::pow(o.sigma_min, 1 / o.rho);
-  std::vector<double> sigmas{o.sigma_max};  // exactly, not through pow and back
-  for (std::int64_t i = 1; i < o.steps; ++i)
-    sigmas.push_back(i == o.steps - 1 ? o.sigma_min
-                                      : std::pow(top + static_cast<double>(i) / static_cast<double>(o.steps - 1) * (bottom - top), o.rho));
-  if (o.final_zero) sigmas.push_back(0);
-  return sigmas;
+  return equally_spaced(
+      {.to_time = [&](double sigma) { return std::pow(sigma, 1 / o.rho); }, .to_sigma = [&](double time) { return std::pow(time, o.rho); }},
+      o);
 }
 
 Spacing log_spacing() {
@@ -41,13 +49,7 @@ Spacing quadratic(Spacing spacing) {
 
 std::vector<double> spaced_sigmas(const Spacing& spacing, const KarrasOptions& o) {
   require_range("spaced_sigmas", o);
-  const double first = spacing.to_time(o.sigma_max), last = spacing.to_time(o.sigma_min);
-  std::vector<double> sigmas{o.sigma_max};  // the ends exactly, not through the function and back
-  for (std::int64_t i = 1; i < o.steps; ++i)
-    sigmas.push_back(i == o.steps - 1
-                         ? o.sigma_min
-                         : spacing.to_sigma(first + static_cast<double>(i) / static_cast<double>(o.steps - 1) * (last - first)));
-  if (o.final_zero) sigmas.push_back(0);
+  std::vector<double> sigmas = equally_spaced(spacing, o);
   if (sigmas.size() > 1) require_sigmas("spaced_sigmas", sigmas);
   return sigmas;
 }

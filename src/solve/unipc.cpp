@@ -43,7 +43,7 @@ Tensor unipc(const char* name, const Denoiser& denoiser, const Tensor& x, const 
       r.push_back((past.level(m) - u) / h);
       differences.push_back((past.value(m) - now) / r.back());
     }
-    const Tensor base = std::exp(-h) * state - std::expm1(-h) * now;
+    const Tensor base = relaxed(state, now, h);
     const auto updated = [&](const std::vector<double>& weights) {
       Tensor result = base.clone();
       for (std::size_t m = 0; m < weights.size(); ++m) result.sub_(differences[m], b * weights[m]);
