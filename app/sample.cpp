@@ -236,7 +236,7 @@ void add_sample(CLI::App& app, Cli& cli) {
   verb->add_option("--teleport_mode", o->mode, "tail (keep the rest of the grid) or respaced (as many steps below the jump)")
       ->capture_default_str();
   verb->add_option("--residual", o->residual,
-                   "off, or the noise level down to which each step's Gaussian part is solved by formula (with --solver dpmpp_2m)")
+                   "off, or the noise level down to which each step's Gaussian part is solved by formula (with a multistep solver)")
       ->capture_default_str();
   verb->add_option("--teleport_stats", o->teleport_stats, "the Gaussian of --teleport and --residual");
   verb->add_flag("--npz", o->npz, "one samples.npz instead of PNG files (kept in memory until the end)");

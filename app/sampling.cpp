@@ -18,7 +18,7 @@ namespace {
 
 Solver solver_of(const SamplingOptions& o) {
   if (!o.residual) return find_solver(o.solver);
-  return residual_dpmpp_2m(std::make_shared<GaussianPart>(*o.gaussian->stats), *o.residual);
+  return residual_solver(o.solver, std::make_shared<GaussianPart>(*o.gaussian->stats), *o.residual);
 }
 
 }  // namespace
@@ -45,8 +45,7 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
   const std::vector<double> grid = o.sigmas.empty() ? grid_of(o.schedule, o.karras) : o.sigmas;
   SamplingPlan plan{.skipped = {}, .sigmas = grid, .sigma_start = grid.front()};
   if (o.gaussian) require_fit("--teleport_stats", *o.gaussian->stats, model);
-  if (o.residual && o.solver != "dpmpp_2m")
-    throw InvalidArgument(fmt::format("--residual: expected with --solver dpmpp_2m, got it with {}", o.solver));
+  if (o.residual) solver_of(o);  // refuses a solver that has no such form
   if (o.teleport) {
     const Teleport& t = *o.teleport;
     const double lowest = grid.back() > 0 ? grid.back() : grid[grid.size() - 2];

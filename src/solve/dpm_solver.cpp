@@ -1,6 +1,6 @@
 #include "headstart/solve/dpm_solver.h"
 
-#include "march.h"
+#include "split.h"
 
 namespace headstart {
 namespace {
@@ -10,36 +10,32 @@ using torch::Tensor;
 /// u = -ln sigma.
 double u_of(double sigma) { return -std::log(sigma); }
 
-Tensor multistep(const char* name, const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas,
-                 const SolveOptions& options, std::size_t order) {
-  History past(3);  // denoised estimates over u
+}  // namespace
+
+Tensor dpmpp_multistep(const char* name, std::int64_t most_order, const Split& split, const Denoiser& denoiser, const Tensor& x,
+                       const std::vector<double>& sigmas, const SolveOptions& options) {
+  const std::size_t order = order_of(name, options, most_order, most_order);
+  const PointPart own;
+  Residuals residuals(split, own, order);
   return march(name, denoiser, x, sigmas, options, [&](const Tensor& state, std::size_t i) -> Tensor {
-    const double u = u_of(sigmas[i]);
-    past.push(u, denoiser.denoise(state, sigmas[i]));
-    const Tensor& now = past.value(0);
-    if (sigmas[i + 1] == 0) return now;
-    const double h = u_of(sigmas[i + 1]) - u;
+    const SigmaStep step{.from = sigmas[i], .to = sigmas[i + 1]};
+    const Tensor now = denoiser.denoise(state, step.from);
+    if (step.to == 0) return now;
+    residuals.push(state, step.from, now);
+    const LinearPart& part = residuals.part(step.to);
+    const History& past = residuals.past(step.to);
     const std::size_t k = order_at(i, order, sigmas, options);
-    if (k == 1) return relaxed(state, now, h);
-    const double r0 = (u - past.level(1)) / h;
-    const Tensor d0 = (now - past.value(1)) / r0;
-    if (k == 2) return relaxed(state, now + 0.5 * d0, h);
-    const double r1 = (past.level(1) - past.level(2)) / h;
-    const Tensor d1 = (past.value(1) - past.value(2)) / r1;
-    const Tensor second = (d0 - d1) / (r0 + r1), first = d0 + r0 * second;  // h^2 D'' / 2 and h D' of the parabola through the three
-    const double phi2 = std::expm1(-h) / h + 1;
-    return relaxed(state, now, h) + phi2 * first + (1 - 2 / h * phi2) * second;  // integrals of e^(v-h) v/h and e^(v-h) (v/h)^2 over [0, h]
+    const auto terms = k == 2 ? std::vector<Tensor>{extrapolated(past, step)} : through(places(past, k, step), past);
+    return part.flow(state, step) + part.response(terms, step);
   });
 }
 
-}  // namespace
-
 Tensor sample_dpmpp_2m(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
-  return multistep("sample_dpmpp_2m", denoiser, x, sigmas, options, order_of("sample_dpmpp_2m", options, 2, 2));
+  return dpmpp_multistep("sample_dpmpp_2m", 2, {}, denoiser, x, sigmas, options);
 }
 
 Tensor sample_dpmpp_3m(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
-  return multistep("sample_dpmpp_3m", denoiser, x, sigmas, options, order_of("sample_dpmpp_3m", options, 3, 3));
+  return dpmpp_multistep("sample_dpmpp_3m", 3, {}, denoiser, x, sigmas, options);
 }
 
 Tensor sample_dpmpp_2s(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
@@ -67,13 +63,13 @@ Tensor sample_dpmpp_3s(const Denoiser& denoiser, const Tensor& x, const std::vec
 Tensor sample_sde_dpmpp_2m(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
   History past(2);
   return march("sample_sde_dpmpp_2m", denoiser, x, sigmas, options, [&](const Tensor& state, std::size_t i) -> Tensor {
-    const double u = u_of(sigmas[i]);
-    past.push(u, denoiser.denoise(state, sigmas[i]));
+    const SigmaStep step{.from = sigmas[i], .to = sigmas[i + 1]};
+    past.push(step.from, denoiser.denoise(state, step.from));
     const Tensor& now = past.value(0);
-    if (sigmas[i + 1] == 0) return now;
-    const double h = u_of(sigmas[i + 1]) - u, left = -std::expm1(-2 * h);
-    const Tensor ahead = order_at(i, 2, sigmas, options) == 1 ? now : extrapolated(past, h);
-    return std::exp(-2 * h) * state + left * ahead + sigmas[i + 1] * std::sqrt(left) * next_noise("sample_sde_dpmpp_2m", options);
+    if (step.to == 0) return now;
+    const double h = std::log(step.from / step.to), left = -std::expm1(-2 * h);
+    const Tensor ahead = order_at(i, 2, sigmas, options) == 1 ? now : extrapolated(past, step);
+    return std::exp(-2 * h) * state + left * ahead + step.to * std::sqrt(left) * next_noise("sample_sde_dpmpp_2m", options);
   });
 }
 

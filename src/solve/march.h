@@ -11,6 +11,7 @@
 
 #include "headstart/denoise/denoiser.h"
 #include "headstart/error.h"
+#include "headstart/flow/gaussian_flow.h"
 #include "headstart/solve/sigmas.h"
 #include "headstart/solve/solver.h"
 
@@ -79,9 +80,22 @@ inline torch::Tensor relaxed(const torch::Tensor& x, const torch::Tensor& denois
   return std::exp(-h) * x - std::expm1(-h) * denoised;
 }
 
-/// The line through the last two values in the middle of the next step of h, as DPM-Solver++(2M) has it.
-inline torch::Tensor extrapolated(const History& past, double h) {
-  return past.value(0) + 0.5 * h / (past.level(0) - past.level(1)) * (past.value(0) - past.value(1));
+/// How far the step has gone, as a part of it, at the levels of the last `count` values: 0 at its start, negative before.
+inline std::vector<double> places(const History& past, std::size_t count, const SigmaStep& step) {
+  std::vector<double> t;
+  for (std::size_t j = 0; j < count; ++j) t.push_back(std::log(step.from / past.level(j)) / std::log(step.from / step.to));
+  return t;
 }
+
+/// The line through the last two values in the middle of the next step, as DPM-Solver++(2M) has it.
+inline torch::Tensor extrapolated(const History& past, const SigmaStep& step) {
+  return past.value(0) + 0.5 / places(past, 2, step)[1] * (past.value(1) - past.value(0));
+}
+
+/// The coefficients, constant first, of the polynomial in t that is 1 at nodes[j] and 0 at the other nodes.
+std::vector<double> lagrange(const std::vector<double>& nodes, std::size_t j);
+
+/// The coefficients, constant first, of the polynomial in t through the last nodes.size() values.
+std::vector<torch::Tensor> through(const std::vector<double>& nodes, const History& past);
 
 }  // namespace headstart

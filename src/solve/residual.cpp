@@ -1,30 +1,47 @@
 #include "headstart/solve/residual.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <utility>
 
-#include "march.h"
+#include "split.h"
 
 namespace headstart {
+namespace {
 
 using torch::Tensor;
 
-Solver residual_dpmpp_2m(std::shared_ptr<const LinearPart> part, double sigma_c) {
-  if (!(sigma_c >= 0)) throw InvalidArgument(fmt::format("[residual_dpmpp_2m] expected sigma_c >= 0, got {}", sigma_c));
-  return [part = std::move(part), sigma_c](const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas,
-                                           const SolveOptions& options) {
-    History denoised(2), residuals(2);  // over u = -ln sigma
-    return march("residual_dpmpp_2m", denoiser, x, sigmas, options, [&](const Tensor& state, std::size_t i) -> Tensor {
-      const double from = sigmas[i], to = sigmas[i + 1], u = -std::log(from);
-      denoised.push(u, denoiser.denoise(state, from));
-      if (to == 0) return denoised.value(0);
-      const double h = std::log(from / to);
-      const bool second = order_at(i, 2, sigmas, options) == 2;
-      const auto ahead = [&](const History& past) { return second ? extrapolated(past, h) : past.value(0); };
-      if (to < sigma_c) return relaxed(state, ahead(denoised), h);
-      residuals.push(u, denoised.value(0) - part->denoise(state, from));
-      return part->flow(state, {.from = from, .to = to}) + part->response(ahead(residuals), {.from = from, .to = to});
-    });
+using SplitSolver = std::function<Tensor(const Split&, const Denoiser&, const Tensor&, const std::vector<double>&, const SolveOptions&)>;
+
+const std::vector<std::pair<std::string, SplitSolver>>& split_solvers() {
+  static const std::vector<std::pair<std::string, SplitSolver>> all{
+      {"dpmpp_2m", [](const auto&... rest) { return dpmpp_multistep("residual dpmpp_2m", 2, rest...); }},
+      {"dpmpp_3m", [](const auto&... rest) { return dpmpp_multistep("residual dpmpp_3m", 3, rest...); }},
+      {"unipc_bh1", [](const auto&... rest) { return unipc("residual unipc_bh1", Growth::linear, rest...); }},
+      {"unipc_bh2", [](const auto&... rest) { return unipc("residual unipc_bh2", Growth::exponential, rest...); }},
+      {"ipndm", [](const auto&... rest) { return ipndm("residual ipndm", rest...); }}};
+  return all;
+}
+
+}  // namespace
+
+Solver residual_solver(const std::string& name, std::shared_ptr<const LinearPart> part, double sigma_c) {
+  const auto found = std::ranges::find(split_solvers(), name, [](const auto& entry) { return entry.first; });
+  if (found == split_solvers().end())
+    throw InvalidArgument(
+        fmt::format("--residual: expected --solver to be one of {}, got {}", fmt::join(residual_solver_names(), ", "), name));
+  if (!(sigma_c >= 0)) throw InvalidArgument(fmt::format("[residual_solver] expected sigma_c >= 0, got {}", sigma_c));
+  return [solver = found->second, part = std::move(part), sigma_c](const Denoiser& denoiser, const Tensor& x,
+                                                                   const std::vector<double>& sigmas, const SolveOptions& options) {
+    return solver({.part = part.get(), .sigma_c = sigma_c}, denoiser, x, sigmas, options);
   };
+}
+
+std::vector<std::string> residual_solver_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, solver] : split_solvers()) names.push_back(name);
+  return names;
 }
 
 }  // namespace headstart

@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "../support/gaussians.h"
 #include "../support/mixtures.h"
@@ -12,7 +14,7 @@
 #include "headstart/denoise/gaussian.h"
 #include "headstart/denoise/mixture.h"
 #include "headstart/error.h"
-#include "headstart/solve/dpm_solver.h"
+#include "headstart/solve/one_step.h"
 #include "headstart/solve/sigmas.h"
 
 namespace headstart {
@@ -23,56 +25,87 @@ using torch::Tensor;
 
 constexpr std::int64_t kResidualDim = 6;
 
-Solver residual_over(const GaussianStats& s, double sigma_c = 0) { return residual_dpmpp_2m(std::make_shared<GaussianPart>(s), sigma_c); }
+Solver residual_over(const std::string& name, const GaussianStats& s, double sigma_c = 0) {
+  return residual_solver(name, std::make_shared<GaussianPart>(s), sigma_c);
+}
 
-TEST(ResidualDpmpp2m, IsTheExactFlowWhereThereIsNoResidual) {
+class Residual : public testing::TestWithParam<std::string> {
+ protected:
+  const MixtureDenoiser mixture_{random_mixture(kResidualDim, 3, {.rank = 3})};
+  const Tensor noise_ = random_normal({3, kResidualDim}, 2);
+};
+
+TEST_P(Residual, IsTheExactFlowWhereThereIsNoResidual) {
   for (const auto& cut : all_cuts()) {
     const GaussianStats s = random_gaussian(kResidualDim, cut);
-    const Tensor x = s.mean + 80 * random_normal({3, kResidualDim}, 2);
+    const Tensor x = s.mean + 80 * noise_;
     const auto sigmas = karras_sigmas({.steps = 5, .final_zero = false});
     const Tensor exact = gaussian_flow(s, x, {.from = 80, .to = sigmas.back()});
-    EXPECT_LT(largest_difference(residual_over(s)(GaussianDenoiser(s), x, sigmas, {}), exact), 1e-11);
+    EXPECT_LT(largest_difference(residual_over(GetParam(), s)(GaussianDenoiser(s), x, sigmas, {}), exact), 1e-11);
   }
 }
 
-TEST(ResidualDpmpp2m, WithAGaussianOfNoVarianceIsDpmSolver) {
+TEST_P(Residual, WithTheSolversOwnPartIsTheOrdinarySolver) {
+  const auto sigmas = karras_sigmas({.steps = 9});
+  const Tensor ordinary = find_solver(GetParam())(mixture_, 80 * noise_, sigmas, {});
   GaussianStats point = random_gaussian(kResidualDim, {.rank = 3});
   point.eigenvalues = torch::zeros_like(point.eigenvalues);
   point.tail = 0;
-  const MixtureDenoiser denoiser(random_mixture(kResidualDim, 3, {.rank = 3}));
-  const Tensor x = 80 * random_normal({3, kResidualDim}, 2);
+  const bool flat = GetParam() == "ipndm";
+  const auto part = flat ? std::shared_ptr<const LinearPart>(std::make_shared<FlatPart>()) : std::make_shared<GaussianPart>(point);
+  EXPECT_LT(largest_difference(residual_solver(GetParam(), part, 0)(mixture_, 80 * noise_, sigmas, {}), ordinary), 1e-10);
+}
+
+TEST_P(Residual, IsTheOrdinarySolverBelowTheSwitch) {
+  const GaussianStats s = random_gaussian(kResidualDim);
   const auto sigmas = karras_sigmas({.steps = 9});
-  EXPECT_LT(largest_difference(residual_over(point)(denoiser, x, sigmas, {}), sample_dpmpp_2m(denoiser, x, sigmas)), 1e-12);
+  const Tensor ordinary = find_solver(GetParam())(mixture_, 80 * noise_, sigmas, {});
+  EXPECT_LT(largest_difference(residual_over(GetParam(), s, 100)(mixture_, 80 * noise_, sigmas, {}), ordinary), 1e-11);
+  EXPECT_GT(largest_difference(residual_over(GetParam(), s, 1)(mixture_, 80 * noise_, sigmas, {}), ordinary), 1e-4);
 }
 
-TEST(ResidualDpmpp2m, IsDpmSolverBelowTheSwitch) {
-  const MixtureDenoiser denoiser(random_mixture(kResidualDim, 3, {.rank = 3}));
-  const GaussianStats s = random_gaussian(kResidualDim);
-  const Tensor x = 80 * random_normal({3, kResidualDim}, 2);
-  const auto sigmas = karras_sigmas({.steps = 9});
-  EXPECT_LT(largest_difference(residual_over(s, 100)(denoiser, x, sigmas, {}), sample_dpmpp_2m(denoiser, x, sigmas)), 1e-11);
-  EXPECT_GT(largest_difference(residual_over(s, 1)(denoiser, x, sigmas, {}), sample_dpmpp_2m(denoiser, x, sigmas)), 1e-4);
-}
-
-TEST(ResidualDpmpp2m, HasOrderTwoOnAMixture) {
-  const MixtureDenoiser denoiser(random_mixture(kResidualDim, 3, {.rank = 3}));
-  const GaussianStats s = random_gaussian(kResidualDim);
-  const Tensor x = 10 * random_normal({4, kResidualDim}, 2);
-  const auto grid = [](std::int64_t steps) {
-    return spaced_sigmas(log_spacing(), {.steps = steps, .sigma_min = 0.5, .sigma_max = 10, .final_zero = false});
-  };
-  const Tensor exact = sample_dpmpp_3s(denoiser, x, grid(1201));
-  const auto error = [&](std::int64_t steps) { return (residual_over(s)(denoiser, x, grid(steps), {}) - exact).norm().item<double>(); };
-  EXPECT_NEAR(std::log2(error(161) / error(321)), 2.0, 0.2);
-}
-
-TEST(ResidualDpmpp2m, SpendsOneEvaluationAStep) {
-  const GaussianStats s = random_gaussian(kResidualDim);
-  const GaussianDenoiser denoiser(s);
-  const Counted counted(denoiser);
-  residual_over(s, 1)(counted, torch::zeros({2, kResidualDim}, torch::kFloat64), karras_sigmas({.steps = 8}), {});
+TEST_P(Residual, SpendsOneEvaluationAStep) {
+  const Counted counted(mixture_);
+  residual_over(GetParam(), random_gaussian(kResidualDim), 1)(counted, 80 * noise_, karras_sigmas({.steps = 8}), {});
   EXPECT_EQ(counted.nfe(), 8);
-  EXPECT_THAT(message_of<InvalidArgument>([&] { residual_over(s, -1); }), HasSubstr("sigma_c >= 0, got -1"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Solvers, Residual, testing::ValuesIn(residual_solver_names()), [](const auto& info) { return info.param; });
+
+double order_on_a_mixture(const Solver& solver, double steps = 100) {
+  const MixtureDenoiser denoiser(random_mixture(kResidualDim, 3, {.rank = 3}));
+  const Tensor x = 10 * random_normal({4, kResidualDim}, 2);
+  // A multistep method starts with low orders; h^3 and h^2 first, so that what those steps are wrong by is below the method's own error.
+  const auto grid = [](double count) {
+    const double h = std::log(20.0) / count;
+    std::vector<double> sigmas{10, 10 * std::exp(-h * h * h), 10 * std::exp(-h * h)};
+    for (double i = 1; i <= count; ++i) sigmas.push_back(10 * std::exp(-h * i));
+    return sigmas;
+  };
+  const Tensor exact = sample_rk45(denoiser, x, grid(10), {.tolerance = 1e-11});
+  const auto error = [&](double count) { return (solver(denoiser, x, grid(count), {}) - exact).norm().item<double>(); };
+  return std::log2(error(steps) / error(2 * steps));
+}
+
+TEST(ResidualOrder, IsTheOrdinarySolversOnAMixture) {
+  const GaussianStats s = random_gaussian(kResidualDim);
+  EXPECT_NEAR(order_on_a_mixture(residual_over("dpmpp_2m", s)), 2, 0.2);
+  EXPECT_NEAR(order_on_a_mixture(residual_over("dpmpp_3m", s)), 3, 0.2);
+  EXPECT_NEAR(order_on_a_mixture(residual_over("unipc_bh1", s)), 4, 0.2);
+  EXPECT_NEAR(order_on_a_mixture(residual_over("unipc_bh2", s)), 4, 0.2);
+  EXPECT_NEAR(order_on_a_mixture(residual_over("ipndm", s), 400), 2, 0.2);
+}
+
+TEST(ResidualOrder, IsOneWithTheScalarWeight) {
+  const auto part = std::make_shared<ScalarWeightPart>(random_gaussian(kResidualDim));
+  for (const char* name : {"dpmpp_2m", "dpmpp_3m", "ipndm"}) EXPECT_NEAR(order_on_a_mixture(residual_solver(name, part, 0)), 1, 0.2) << name;
+}
+
+TEST(ResidualSolver, RefusesWhatHasNoSuchForm) {
+  const auto part = std::make_shared<PointPart>();
+  EXPECT_THAT(message_of<InvalidArgument>([&] { residual_solver("heun", part, 0); }),
+              HasSubstr("--residual: expected --solver to be one of dpmpp_2m, dpmpp_3m, unipc_bh1, unipc_bh2, ipndm, got heun"));
+  EXPECT_THAT(message_of<InvalidArgument>([&] { residual_solver("ipndm", part, -1); }), HasSubstr("sigma_c >= 0, got -1"));
 }
 
 }  // namespace

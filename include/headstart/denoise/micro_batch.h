@@ -18,6 +18,9 @@ inline constexpr std::int64_t kMicroBatch = 16;
 torch::Tensor in_micro_batches(const torch::Tensor& x, const torch::Tensor& sigma,
                                const std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>& fn);
 
+/// The same for a function of the points alone.
+torch::Tensor in_micro_batches(const torch::Tensor& x, const std::function<torch::Tensor(const torch::Tensor&)>& fn);
+
 /// Any denoiser called in micro-batches: each row's result depends on that row alone. `inner` must outlive it.
 class MicroBatched : public Denoiser {
  public:
