@@ -173,8 +173,7 @@ int main(int argc, char** argv) {
   headstart::set_threads(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   try {
     headstart::Trials trials(argv[1], argv[2], argv[3], argv[4]);
-    for (std::string line; std::getline(std::cin, line);)
-      std::cout << trials.answer(nlohmann::json::parse(line)).dump() << std::endl;
+    for (std::string line; std::getline(std::cin, line);) std::cout << trials.answer(nlohmann::json::parse(line)).dump() << std::endl;
   } catch (const std::exception& error) {
     std::cerr << "solver_trials: " << error.what() << '\n';
     return 1;

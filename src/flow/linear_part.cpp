@@ -48,9 +48,7 @@ Tensor GaussianPart::flow(const Tensor& x, const SigmaStep& step) const { return
 
 Tensor GaussianPart::carry(const Tensor& y, const SigmaStep& step) const {
   const GaussianStats& s = gaussian_.stats();
-  const auto scale = [&](const Tensor& lambda) {
-    return ((lambda + step.to * step.to) / (lambda + step.from * step.from)).sqrt();
-  };
+  const auto scale = [&](const Tensor& lambda) { return ((lambda + step.to * step.to) / (lambda + step.from * step.from)).sqrt(); };
   const Tensor modes = scale(s.eigenvalues), tail = scale(tail_of(s));
   return in_micro_batches(y, [&](const Tensor& rows) { return apply_spectral(s, rows, modes, tail); });
 }
@@ -74,8 +72,7 @@ Tensor PointPart::carry(const Tensor& y, const SigmaStep& step) const { return f
 
 Tensor PointPart::response(const std::vector<Tensor>& terms, const SigmaStep& step) const {
   Tensor sum = (1 - step.to / step.from) * terms[0];
-  for (std::size_t p = 1; p < terms.size(); ++p)
-    sum.add_(terms[p], left_of(torch::zeros({}, torch::kFloat64), step, p).item<double>());
+  for (std::size_t p = 1; p < terms.size(); ++p) sum.add_(terms[p], left_of(torch::zeros({}, torch::kFloat64), step, p).item<double>());
   return sum;
 }
 

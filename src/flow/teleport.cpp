@@ -27,8 +27,7 @@ std::vector<double> tail_of(const std::vector<double>& grid, double sigma) {
 torch::Tensor teleport(const GaussianStats& stats, const torch::Tensor& x, double sigma_max, double sigma_skip) {
   require_points("teleport", x, stats.dim());
   const GaussianStats here = stats.to(x.options());
-  return in_micro_batches(
-      x, [&](const torch::Tensor& rows) { return gaussian_flow(here, rows, {.from = sigma_max, .to = sigma_skip}); });
+  return in_micro_batches(x, [&](const torch::Tensor& rows) { return gaussian_flow(here, rows, {.from = sigma_max, .to = sigma_skip}); });
 }
 
 }  // namespace headstart

@@ -38,8 +38,7 @@ class NetworkFeatures : public FeatureSpace {
 
   static Tensor in_pieces(const Tensor& images, const std::function<Tensor(const Tensor&)>& network) {
     const auto shape = images.sizes();
-    return in_micro_batches(images.flatten(1),
-                            [&](const Tensor& rows) { return network(rows.view({-1, shape[1], shape[2], shape[3]})); });
+    return in_micro_batches(images.flatten(1), [&](const Tensor& rows) { return network(rows.view({-1, shape[1], shape[2], shape[3]})); });
   }
 
  private:

@@ -8,8 +8,7 @@ std::vector<double> lagrange(const std::vector<double>& nodes, std::size_t j) {
     if (m == j) continue;
     const double scale = nodes[j] - nodes[m];
     polynomial.push_back(0);
-    for (std::size_t p = polynomial.size(); p-- > 0;)
-      polynomial[p] = ((p > 0 ? polynomial[p - 1] : 0) - nodes[m] * polynomial[p]) / scale;
+    for (std::size_t p = polynomial.size(); p-- > 0;) polynomial[p] = ((p > 0 ? polynomial[p - 1] : 0) - nodes[m] * polynomial[p]) / scale;
   }
   return polynomial;
 }

@@ -98,7 +98,8 @@ TEST(ResidualOrder, IsTheOrdinarySolversOnAMixture) {
 
 TEST(ResidualOrder, IsOneWithTheScalarWeight) {
   const auto part = std::make_shared<ScalarWeightPart>(random_gaussian(kResidualDim));
-  for (const char* name : {"dpmpp_2m", "dpmpp_3m", "ipndm"}) EXPECT_NEAR(order_on_a_mixture(residual_solver(name, part, 0)), 1, 0.2) << name;
+  for (const char* name : {"dpmpp_2m", "dpmpp_3m", "ipndm"})
+    EXPECT_NEAR(order_on_a_mixture(residual_solver(name, part, 0)), 1, 0.2) << name;
 }
 
 TEST(ResidualSolver, RefusesWhatHasNoSuchForm) {

@@ -27,8 +27,8 @@ class LinearPart {
   /// The same of a difference of two states: the flow without its mean. @param y  [B, D] float64
   virtual torch::Tensor carry(const torch::Tensor& y, const SigmaStep& step) const = 0;
 
-  /// What the residual R = sum_p terms[p] (v/h)^p adds to the state over the step, v = ln(from / sigma) running from 0 to h = ln(from / to):
-  /// the integral of carry(R, sigma to step.to) dv. @param terms  at least one, [B, D] float64 each. step.to > 0
+  /// What the residual R = sum_p terms[p] (v/h)^p adds to the state over the step, v = ln(from / sigma) running from 0 to h = ln(from /
+  /// to): the integral of carry(R, sigma to step.to) dv. @param terms  at least one, [B, D] float64 each. step.to > 0
   virtual torch::Tensor response(const std::vector<torch::Tensor>& terms, const SigmaStep& step) const = 0;
 };
 
@@ -63,8 +63,8 @@ class FlatPart : public LinearPart {
   torch::Tensor response(const std::vector<torch::Tensor>& terms, const SigmaStep& step) const override;
 };
 
-/// A Gaussian's denoised estimate and flow with PointPart's response: every mode of the residual gets the weight 1 - to/from. Of first order
-/// only.
+/// A Gaussian's denoised estimate and flow with PointPart's response: every mode of the residual gets the weight 1 - to/from. Of first
+/// order only.
 class ScalarWeightPart : public GaussianPart {
  public:
   using GaussianPart::GaussianPart;

@@ -12,8 +12,8 @@ namespace headstart {
 
 /// The solver of that name on the residual R = D - D_G: x_b = flow(x_a) + response(R extrapolated); iPNDM's slopes (D_G - D) / sigma are
 /// carried along the part's flow instead. The ordinary solver on steps that end below sigma_c, where the Gaussian is the wrong
-/// linearisation; what it extrapolates from is carried over. Of the ordinary solver's order. With R = 0 it is the exact flow, with PointPart
-/// the ordinary DPM-Solver++ or UniPC, with FlatPart the ordinary iPNDM. Evaluations: one a step.
+/// linearisation; what it extrapolates from is carried over. Of the ordinary solver's order. With R = 0 it is the exact flow, with
+/// PointPart the ordinary DPM-Solver++ or UniPC, with FlatPart the ordinary iPNDM. Evaluations: one a step.
 /// @throws InvalidArgument listing the solvers that have such a form; unless sigma_c >= 0
 Solver residual_solver(const std::string& name, std::shared_ptr<const LinearPart> part, double sigma_c);
 
