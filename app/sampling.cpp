@@ -18,7 +18,7 @@ namespace {
 
 Solver solver_of(const SamplingOptions& o) {
   if (!o.residual) return find_solver(o.solver);
-  return residual_solver(o.solver, std::make_shared<GaussianPart>(*o.gaussian->stats), *o.residual);
+  return residual_solver(o.solver, std::make_shared<GaussianPart>(*o.gaussian->stats), {.sigma_c = *o.residual});
 }
 
 }  // namespace

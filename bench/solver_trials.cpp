@@ -115,9 +115,8 @@ class Trials {
     }
     Solver solver = find_solver(name);
     if (q.contains("residual") && q["residual"].is_number()) {
-      const std::shared_ptr<const LinearPart> part =
-          q.value("weight", "mode") == "scalar" ? std::make_shared<ScalarWeightPart>(stats_) : std::make_shared<GaussianPart>(stats_);
-      solver = residual_solver(name, part, q["residual"].get<double>());
+      const auto weight = q.value("weight", "mode") == "scalar" ? ResidualWeight::scalar : ResidualWeight::mode;
+      solver = residual_solver(name, std::make_shared<GaussianPart>(stats_), {.sigma_c = q["residual"].get<double>(), .weight = weight});
     }
     const auto sigmas = karras_sigmas(grid);
     answer["sigmas"] = sigmas;

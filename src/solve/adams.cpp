@@ -29,23 +29,23 @@ template <class Weight>
 Tensor adams(const char* name, const Split& split, const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas,
              const SolveOptions& options, Weight weight) {
   const std::size_t order = order_of(name, options, 4, 3);
-  const FlatPart own;
-  Residuals residuals(split, own, order);
+  Branches branches(split, kBoundlessVariance, order);
   return march(name, denoiser, x, sigmas, options, [&](const Tensor& state, std::size_t i) -> Tensor {
     const SigmaStep step{.from = sigmas[i], .to = sigmas[i + 1]};
     const Tensor now = denoiser.denoise(state, step.from);
     if (step.to == 0) return now;
-    residuals.push(state, step.from, now);
-    const LinearPart& part = residuals.part(step.to);
-    const History& past = residuals.past(step.to);
+    branches.at(state, step.from);
+    branches.push(step.from, now);
+    const Residuals& residuals = branches.for_step_to(step.to);
+    const History& past = residuals.past();
     std::vector<double> nodes;
     for (std::size_t j = 0; j < order_at(i, order, sigmas, options); ++j)
       nodes.push_back((past.level(j) - step.from) / (step.to - step.from));
-    Tensor next = part.flow(state, step).clone();
+    Tensor z = residuals.flowed(step);
     for (std::size_t j = 0; j < nodes.size(); ++j)
-      next.add_(part.carry(past.value(j), {.from = past.level(j), .to = step.to}),
-                (step.from - step.to) / past.level(j) * weight(nodes, j));
-    return next;
+      z.add_(residuals.carried(past.value(j), {.from = past.level(j), .to = step.to}),
+             (step.from - step.to) / past.level(j) * weight(nodes, j));
+    return residuals.state(z);
   });
 }
 

@@ -26,15 +26,15 @@ const std::vector<std::pair<std::string, SplitSolver>>& split_solvers() {
 
 }  // namespace
 
-Solver residual_solver(const std::string& name, std::shared_ptr<const LinearPart> part, double sigma_c) {
+Solver residual_solver(const std::string& name, std::shared_ptr<const LinearPart> part, const ResidualOptions& o) {
   const auto found = std::ranges::find(split_solvers(), name, [](const auto& entry) { return entry.first; });
   if (found == split_solvers().end())
     throw InvalidArgument(
         fmt::format("--residual: expected --solver to be one of {}, got {}", fmt::join(residual_solver_names(), ", "), name));
-  if (!(sigma_c >= 0)) throw InvalidArgument(fmt::format("[residual_solver] expected sigma_c >= 0, got {}", sigma_c));
-  return [solver = found->second, part = std::move(part), sigma_c](const Denoiser& denoiser, const Tensor& x,
-                                                                   const std::vector<double>& sigmas, const SolveOptions& options) {
-    return solver({.part = part.get(), .sigma_c = sigma_c}, denoiser, x, sigmas, options);
+  if (!(o.sigma_c >= 0)) throw InvalidArgument(fmt::format("[residual_solver] expected sigma_c >= 0, got {}", o.sigma_c));
+  return [solver = found->second, part = std::move(part), o](const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas,
+                                                             const SolveOptions& options) {
+    return solver({.part = part.get(), .sigma_c = o.sigma_c, .weight = o.weight}, denoiser, x, sigmas, options);
   };
 }
 

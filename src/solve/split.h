@@ -1,38 +1,87 @@
 #pragma once
 // Multistep solvers over what a denoiser adds to a linear part: ordinary ones split off the part that their own formula is made for.
 
+#include <optional>
+
 #include "headstart/flow/linear_part.h"
+#include "headstart/solve/residual.h"
 #include "march.h"
 
 namespace headstart {
 
-/// What a solver leaves to formulas: `part` on steps that end at or above sigma_c; elsewhere the solver's own part.
+/// A state, and the residuals D - D_G at the last levels, in coordinates of a linear part's modes.
+class Residuals {
+ public:
+  Residuals(const LinearPart& part, ResidualWeight weight, std::size_t size) : part_(part), weight_(weight), past_(size) {}
+
+  const History& past() const { return past_; }
+
+  /// Moves to the state x.
+  void at(const torch::Tensor& x) { z_ = part_.to_modes(x); }
+
+  /// Takes what the denoiser says of that state.
+  void push(double sigma, const torch::Tensor& denoised) {
+    past_.push(sigma, part_.to_modes(denoised) - shrinkage(part_.variances(), sigma) * z_);
+  }
+
+  /// Where the part's flow carries the state.
+  torch::Tensor flowed(const SigmaStep& step) const { return kept(part_.variances(), step) * z_; }
+
+  /// What the residual terms[0] + terms[1] v/h + ... adds over the step.
+  torch::Tensor added(const std::vector<torch::Tensor>& terms, const SigmaStep& step) const {
+    const torch::Tensor variances = weight_ == ResidualWeight::mode ? part_.variances() : torch::zeros({}, torch::kFloat64);
+    torch::Tensor sum = response(variances, step, 0) * terms[0];
+    for (std::size_t p = 1; p < terms.size(); ++p) sum.addcmul_(terms[p], response(variances, step, p));
+    return sum;
+  }
+
+  /// A residual of level step.from, carried along the part's flow.
+  torch::Tensor carried(const torch::Tensor& residual, const SigmaStep& step) const {
+    return weight_ == ResidualWeight::mode ? kept(part_.variances(), step) * residual : residual;
+  }
+
+  torch::Tensor state(const torch::Tensor& z) const { return part_.from_modes(z); }
+
+ private:
+  const LinearPart& part_;
+  ResidualWeight weight_;
+  History past_;
+  torch::Tensor z_;
+};
+
+/// What a solver leaves to formulas: `part` on steps that end at or above sigma_c, elsewhere the part that the solver is made for.
 struct Split {
   const LinearPart* part = nullptr;
   double sigma_c = 0;
+  ResidualWeight weight = ResidualWeight::mode;
 };
 
-/// The residuals D - D_G at the last levels, for both of the parts they may be taken from.
-class Residuals {
+/// The residuals from both of these parts: what either extrapolates from is there when a run changes from one to the other.
+class Branches {
  public:
-  /// @param own  the solver's own part
-  Residuals(const Split& split, const LinearPart& own, std::size_t size) : split_(split), own_(own), whole_(size), rest_(size) {}
-
-  void push(const torch::Tensor& x, double sigma, const torch::Tensor& denoised) {
-    whole_.push(sigma, denoised - own_.denoise(x, sigma));
-    if (split(sigma)) rest_.push(sigma, denoised - split_.part->denoise(x, sigma));
+  Branches(const Split& split, double own_variance, std::size_t size)
+      : split_(split), own_part_(own_variance), own_(own_part_, ResidualWeight::mode, size) {
+    if (split.part != nullptr) other_.emplace(*split.part, split.weight, size);
   }
 
-  /// The part that a step to `to` leaves to its formula, and the residuals from it.
-  const LinearPart& part(double to) const { return split(to) ? *split_.part : own_; }
-  const History& past(double to) const { return split(to) ? rest_ : whole_; }
+  void at(const torch::Tensor& x, double sigma) {
+    own_.at(x);
+    if (splits(sigma)) other_->at(x);
+  }
+  void push(double sigma, const torch::Tensor& denoised) {
+    own_.push(sigma, denoised);
+    if (splits(sigma)) other_->push(sigma, denoised);
+  }
+  /// What a step that ends at `to` is made from.
+  const Residuals& for_step_to(double to) const { return splits(to) ? *other_ : own_; }
 
  private:
-  bool split(double to) const { return split_.part != nullptr && to > 0 && to >= split_.sigma_c; }
+  bool splits(double level) const { return other_ && level >= split_.sigma_c; }
 
   Split split_;
-  const LinearPart& own_;
-  History whole_, rest_;
+  IsotropicPart own_part_;
+  Residuals own_;
+  std::optional<Residuals> other_;
 };
 
 torch::Tensor dpmpp_multistep(const char* name, std::int64_t most_order, const Split& split, const Denoiser& denoiser,

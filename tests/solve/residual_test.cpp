@@ -26,7 +26,7 @@ using torch::Tensor;
 constexpr std::int64_t kResidualDim = 6;
 
 Solver residual_over(const std::string& name, const GaussianStats& s, double sigma_c = 0) {
-  return residual_solver(name, std::make_shared<GaussianPart>(s), sigma_c);
+  return residual_solver(name, std::make_shared<GaussianPart>(s), {.sigma_c = sigma_c});
 }
 
 class Residual : public testing::TestWithParam<std::string> {
@@ -49,11 +49,13 @@ TEST_P(Residual, WithTheSolversOwnPartIsTheOrdinarySolver) {
   const auto sigmas = karras_sigmas({.steps = 9});
   const Tensor ordinary = find_solver(GetParam())(mixture_, 80 * noise_, sigmas, {});
   GaussianStats point = random_gaussian(kResidualDim, {.rank = 3});
-  point.eigenvalues = torch::zeros_like(point.eigenvalues);
-  point.tail = 0;
-  const bool flat = GetParam() == "ipndm";
-  const auto part = flat ? std::shared_ptr<const LinearPart>(std::make_shared<FlatPart>()) : std::make_shared<GaussianPart>(point);
-  EXPECT_LT(largest_difference(residual_solver(GetParam(), part, 0)(mixture_, 80 * noise_, sigmas, {}), ordinary), 1e-10);
+  point.mean = torch::zeros_like(point.mean);
+  const double variance = GetParam() == "ipndm" ? kBoundlessVariance : 0;
+  point.eigenvalues = torch::full_like(point.eigenvalues, variance);
+  point.tail = variance;
+  for (const auto& part : {std::shared_ptr<const LinearPart>(std::make_shared<GaussianPart>(point)),
+                           std::shared_ptr<const LinearPart>(std::make_shared<IsotropicPart>(variance))})
+    EXPECT_LT(largest_difference(residual_solver(GetParam(), part)(mixture_, 80 * noise_, sigmas, {}), ordinary), 1e-10);
 }
 
 TEST_P(Residual, IsTheOrdinarySolverBelowTheSwitch) {
@@ -97,16 +99,16 @@ TEST(ResidualOrder, IsTheOrdinarySolversOnAMixture) {
 }
 
 TEST(ResidualOrder, IsOneWithTheScalarWeight) {
-  const auto part = std::make_shared<ScalarWeightPart>(random_gaussian(kResidualDim));
+  const auto part = std::make_shared<GaussianPart>(random_gaussian(kResidualDim));
   for (const char* name : {"dpmpp_2m", "dpmpp_3m", "ipndm"})
-    EXPECT_NEAR(order_on_a_mixture(residual_solver(name, part, 0)), 1, 0.2) << name;
+    EXPECT_NEAR(order_on_a_mixture(residual_solver(name, part, {.weight = ResidualWeight::scalar})), 1, 0.2) << name;
 }
 
 TEST(ResidualSolver, RefusesWhatHasNoSuchForm) {
-  const auto part = std::make_shared<PointPart>();
-  EXPECT_THAT(message_of<InvalidArgument>([&] { residual_solver("heun", part, 0); }),
+  const auto part = std::make_shared<IsotropicPart>(0);
+  EXPECT_THAT(message_of<InvalidArgument>([&] { residual_solver("heun", part); }),
               HasSubstr("--residual: expected --solver to be one of dpmpp_2m, dpmpp_3m, unipc_bh1, unipc_bh2, ipndm, got heun"));
-  EXPECT_THAT(message_of<InvalidArgument>([&] { residual_solver("ipndm", part, -1); }), HasSubstr("sigma_c >= 0, got -1"));
+  EXPECT_THAT(message_of<InvalidArgument>([&] { residual_solver("ipndm", part, {.sigma_c = -1}); }), HasSubstr("sigma_c >= 0, got -1"));
 }
 
 }  // namespace

@@ -3,73 +3,66 @@
 
 #include <torch/types.h>
 
-#include <utility>
-#include <vector>
-
-#include "headstart/denoise/gaussian.h"
 #include "headstart/flow/gaussian_flow.h"
 #include "headstart/moments/gaussian_stats.h"
 
 namespace headstart {
 
-/// A denoiser whose probability flow has a formula. With u = -ln sigma and another denoiser's residual R = D - D_G, the state obeys
-/// x_b = flow(x_a) + integral of carry(R(u), from sigma(u) to b) du: the variation of constants.
+/// A denoiser D_G that shrinks each mode by lambda / (lambda + sigma^2): that of a Gaussian. In its modes' coordinates z, with v = ln(from
+/// / sigma) running from 0 to h over a step and any other denoiser's residual R = D - D_G, the state obeys the variation of constants z_b =
+/// kept(from, to) z_a + integral of kept(sigma(v), to) R(v) dv.
 class LinearPart {
  public:
   virtual ~LinearPart() = default;
 
-  /// D_G, its denoised estimate. @param x  [B, D] float64
-  virtual torch::Tensor denoise(const torch::Tensor& x, double sigma) const = 0;
+  /// A state, or a denoised estimate, in coordinates of the modes: [B, D] -> [B, M] float64.
+  virtual torch::Tensor to_modes(const torch::Tensor& x) const = 0;
 
-  /// Its flow from step.from to step.to. @param x  [B, D] float64
-  virtual torch::Tensor flow(const torch::Tensor& x, const SigmaStep& step) const = 0;
+  /// Back again.
+  virtual torch::Tensor from_modes(const torch::Tensor& z) const = 0;
 
-  /// The same of a difference of two states: the flow without its mean. @param y  [B, D] float64
-  virtual torch::Tensor carry(const torch::Tensor& y, const SigmaStep& step) const = 0;
-
-  /// What the residual R = sum_p terms[p] (v/h)^p adds to the state over the step, v = ln(from / sigma) running from 0 to h = ln(from /
-  /// to): the integral of carry(R, sigma to step.to) dv. @param terms  at least one, [B, D] float64 each. step.to > 0
-  virtual torch::Tensor response(const std::vector<torch::Tensor>& terms, const SigmaStep& step) const = 0;
+  /// lambda of each coordinate: [M], or [] where all have the same. float64
+  virtual torch::Tensor variances() const = 0;
 };
 
-/// A Gaussian's. Each row's results depend on that row alone. Cost of each call 4 B D R flops, of response as much a term.
+/// A Gaussian's: U^T (x - mean), and where its rank is cut the rest of x - mean too, each coordinate of which has the tail's variance.
+/// A row's results depend on that row alone. Cost of either direction 2 B D R flops, twice that to a cut basis.
 class GaussianPart : public LinearPart {
  public:
-  explicit GaussianPart(GaussianStats stats) : gaussian_(std::move(stats)) {}
-  torch::Tensor denoise(const torch::Tensor& x, double sigma) const override;
-  torch::Tensor flow(const torch::Tensor& x, const SigmaStep& step) const override;
-  torch::Tensor carry(const torch::Tensor& y, const SigmaStep& step) const override;
-  torch::Tensor response(const std::vector<torch::Tensor>& terms, const SigmaStep& step) const override;
+  explicit GaussianPart(GaussianStats stats);
+  torch::Tensor to_modes(const torch::Tensor& x) const override;
+  torch::Tensor from_modes(const torch::Tensor& z) const override;
+  torch::Tensor variances() const override { return variances_; }
 
  private:
-  GaussianDenoiser gaussian_;
+  GaussianStats stats_;
+  torch::Tensor variances_;
 };
 
-/// That of a Gaussian without variance at 0: D_G = 0, which makes the variation of constants DPM-Solver++'s.
-class PointPart : public LinearPart {
+/// That of an isotropic Gaussian at 0. Without variance D_G = 0, and the variation of constants is DPM-Solver++'s; with boundless_variance
+/// D_G = x, whose flow stands still, and it is the plain integral of the slope.
+class IsotropicPart : public LinearPart {
  public:
-  torch::Tensor denoise(const torch::Tensor& x, double sigma) const override;
-  torch::Tensor flow(const torch::Tensor& x, const SigmaStep& step) const override;
-  torch::Tensor carry(const torch::Tensor& y, const SigmaStep& step) const override;
-  torch::Tensor response(const std::vector<torch::Tensor>& terms, const SigmaStep& step) const override;
+  explicit IsotropicPart(double variance) : variance_(torch::scalar_tensor(variance, torch::kFloat64)) {}
+  torch::Tensor to_modes(const torch::Tensor& x) const override { return x; }
+  torch::Tensor from_modes(const torch::Tensor& z) const override { return z; }
+  torch::Tensor variances() const override { return variance_; }
+
+ private:
+  torch::Tensor variance_;
 };
 
-/// That of a Gaussian of boundless variance: D_G = x, whose flow stands still, which makes it the plain integral of the slope.
-class FlatPart : public LinearPart {
- public:
-  torch::Tensor denoise(const torch::Tensor& x, double sigma) const override;
-  torch::Tensor flow(const torch::Tensor& x, const SigmaStep& step) const override;
-  torch::Tensor carry(const torch::Tensor& y, const SigmaStep& step) const override;
-  torch::Tensor response(const std::vector<torch::Tensor>& terms, const SigmaStep& step) const override;
-};
+/// Beyond what float64 can tell from it, however large sigma.
+inline constexpr double kBoundlessVariance = 1e40;
 
-/// A Gaussian's denoised estimate and flow with PointPart's response: every mode of the residual gets the weight 1 - to/from. Of first
-/// order only.
-class ScalarWeightPart : public GaussianPart {
- public:
-  using GaussianPart::GaussianPart;
-  torch::Tensor carry(const torch::Tensor& y, const SigmaStep& step) const override;
-  torch::Tensor response(const std::vector<torch::Tensor>& terms, const SigmaStep& step) const override;
-};
+/// lambda / (lambda + sigma^2): what the linear part's denoised estimate keeps of each mode.
+torch::Tensor shrinkage(const torch::Tensor& variances, double sigma);
+
+/// sqrt((lambda + to^2) / (lambda + from^2)): what its flow keeps of each mode.
+torch::Tensor kept(const torch::Tensor& variances, const SigmaStep& step);
+
+/// The integral over the step of kept(sigma(v), to) (v/h)^power dv, by 16 points of Gauss and Legendre: what is left at its end of a
+/// residual that grows like that power. step.to > 0
+torch::Tensor response(const torch::Tensor& variances, const SigmaStep& step, std::size_t power);
 
 }  // namespace headstart

@@ -10,12 +10,23 @@
 
 namespace headstart {
 
-/// The solver of that name on the residual R = D - D_G: x_b = flow(x_a) + response(R extrapolated); iPNDM's slopes (D_G - D) / sigma are
-/// carried along the part's flow instead. The ordinary solver on steps that end below sigma_c, where the Gaussian is the wrong
-/// linearisation; what it extrapolates from is carried over. Of the ordinary solver's order. With R = 0 it is the exact flow, with
-/// PointPart the ordinary DPM-Solver++ or UniPC, with FlatPart the ordinary iPNDM. Evaluations: one a step.
+/// What the residual counts for over a step.
+enum class ResidualWeight {
+  mode,   ///< in each mode as much as its own decay leaves of it: the ordinary solver's order
+  scalar  ///< 1 - to/from in all of them; of iPNDM's slopes all: first order
+};
+
+struct ResidualOptions {
+  double sigma_c = 0;  ///< the ordinary solver on steps that end below, where the Gaussian is the wrong linearisation
+  ResidualWeight weight = ResidualWeight::mode;
+};
+
+/// The solver of that name on the residual R = D - D_G: the linear part's flow over each step by formula, and R extrapolated instead of D;
+/// iPNDM's slopes (D_G - D) / sigma are carried along the part's flow. What it extrapolates from is carried over the switch. With R = 0 it
+/// is the exact flow, with IsotropicPart(0) the ordinary DPM-Solver++ or UniPC, with boundless variance the ordinary iPNDM. Evaluations:
+/// one a step.
 /// @throws InvalidArgument listing the solvers that have such a form; unless sigma_c >= 0
-Solver residual_solver(const std::string& name, std::shared_ptr<const LinearPart> part, double sigma_c);
+Solver residual_solver(const std::string& name, std::shared_ptr<const LinearPart> part, const ResidualOptions& options = {});
 
 /// All names that residual_solver knows.
 std::vector<std::string> residual_solver_names();

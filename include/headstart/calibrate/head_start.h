@@ -1,0 +1,71 @@
+#pragma once
+// How far a formula may carry a sampler: chosen for a network, its Gaussian, a solver and a number of evaluations on a small batch, without
+// any pictures to compare with.
+
+#include <torch/types.h>
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "headstart/denoise/denoiser.h"
+#include "headstart/moments/gaussian_stats.h"
+
+namespace headstart {
+
+/// What a formula does for a sampler; nothing where both are empty.
+struct HeadStart {
+  std::optional<double> sigma_skip{};  ///< teleport to there
+  std::optional<double> sigma_c{};     ///< residual form down to there
+};
+
+/// The denoising errors of both models at one level: means over the points of |D(x0 + sigma n) - x0|^2 / D.
+struct DenoisingErrors {
+  double sigma = 0, network = 0, gaussian = 0;
+  bool gaussian_as_good = false;  ///< its error is not larger by more than two standard errors of the paired difference
+};
+
+/// Above which level the Gaussian denoises as well as the network, so that nothing is lost by its flow.
+struct Crossing {
+  std::optional<double> sigma{};        ///< the lowest level down to which that holds from the top on; none where not even there
+  std::vector<DenoisingErrors> errors;  ///< descending levels, ending two below the crossing
+};
+
+/// @param points  [N, D] held-out data, in the network's units
+/// @param noise   [N, D] standard normal
+/// @param levels  descending
+/// Cost N evaluations of the network for each level that is looked at.
+Crossing find_crossing(const Denoiser& network, const GaussianStats& stats, const torch::Tensor& points, const torch::Tensor& noise,
+                       const std::vector<double>& levels);
+
+/// Where the paths from x end: the Gaussian's flow down to the crossing, where there is one, then the network's, in small steps.
+/// @param x       [B, D] at sigmas.front()
+/// @param sigmas  a fine grid. Cost as many evaluations as it has positive levels.
+torch::Tensor reference_ends(const Denoiser& network, const GaussianStats& stats, const torch::Tensor& x, const std::vector<double>& sigmas,
+                             const std::optional<double>& crossing);
+
+/// A head start and how far from the reference ends it led: root mean square over the batch, data units.
+struct Trial {
+  HeadStart start;
+  double error = 0;
+};
+
+struct Choice {
+  HeadStart best;
+  std::vector<Trial> trials;  ///< in the order they were made; the first has neither teleport nor residual form
+};
+
+struct Candidates {
+  std::vector<double> skips;     ///< where to jump to, descending; empty: `given` decides
+  std::vector<double> switches;  ///< sigma_c; empty: `given` decides
+  HeadStart given{};             ///< what is not searched for
+};
+
+/// Tries no help at all, then every jump (with the first switch), then every switch with the best jump, and takes what ends nearest to the
+/// reference.
+/// @param draw  the end points [B, D] of the sampler with a head start, from the noise that the reference started from
+/// Cost 1 + skips.size() + switches.size() runs of the sampler.
+Choice choose_head_start(const torch::Tensor& reference, const Candidates& candidates,
+                         const std::function<torch::Tensor(const HeadStart&)>& draw);
+
+}  // namespace headstart
