@@ -12,9 +12,10 @@
 #include "denoisers.h"
 #include "headstart/data/atomic_file.h"
 #include "headstart/data/sha256.h"
-#include "headstart/denoise/gaussian.h"
+#include "headstart/denoise/rescaled.h"
 #include "headstart/error.h"
 #include "headstart/nets/network.h"
+#include "ranges.h"
 #include "version.h"
 
 namespace headstart::app {
@@ -62,6 +63,14 @@ void check(const Options& o) {
     throw InvalidArgument("--stats: expected a Gaussian, which --isotropic and --ranks are cut from");
 }
 
+/// The exact score of DATA as as_data_of gives them: 8-bit pictures in the network's range.
+std::shared_ptr<const Denoiser> exact_denoiser(const std::string& data, const Model& network, const Cli& cli) {
+  const Model exact = open_exact_model(data, 0, cli);
+  const double slope = (network.range_high - network.range_low) / 2;
+  if (!open_data(data)->is_uint8() || (slope == 1 && network.range_low == -1)) return exact.denoiser;
+  return std::make_shared<Rescaled>(exact.denoiser, AffineMap{.slope = slope, .offset = network.range_low + slope});
+}
+
 ordered_json compare_verb(const Options& o, const Cli& cli) {
   check(o);
   require_folder_of(o.out);
@@ -71,7 +80,7 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
     networks.push_back(load_network(path, cli.device));
     networks.back()->require_no_classes();
   }
-  const NetworkInfo& first = networks.front()->info();
+  const Model first = model_of(networks.front());
   const auto require_shape = [&](const std::string& what, const ImageShape& shape) {
     if (shape != first.shape)
       throw InvalidArgument(
@@ -95,13 +104,10 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
   std::vector<NamedDenoiser> models;
   std::optional<GaussianStats> gaussian;  // the first Gaussian: its cuts and its eigenmodes
   for (const auto& path : o.stats) {
-    const Model model = open_stats_model(path);
-    require_shape(path, model.shape);
-    require_range(path, model.range_low, model.range_high);
-    models.push_back({name_of(path, o.stats), model.denoiser});
-    const auto* fitted = dynamic_cast<const GaussianDenoiser*>(model.denoiser.get());
-    if (fitted == nullptr || gaussian) continue;
-    gaussian = fitted->stats();
+    const MixtureStats stats = fitted_to(first, path, load_mixture(path));
+    models.push_back({name_of(path, o.stats), denoiser_of(stats)});
+    if (stats.components() > 1 || gaussian) continue;
+    gaussian = stats.component(0);
     for (const auto rank : o.ranks)
       if (rank < 1 || rank > gaussian->rank())
         throw InvalidArgument(fmt::format("--ranks: expected 1 to {}, the rank of {}, got {}", gaussian->rank(), path, rank));
@@ -109,19 +115,14 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
   }
   if (!gaussian && (o.isotropic || !o.ranks.empty()))
     throw InvalidArgument("--stats: expected a Gaussian among them, which --isotropic and --ranks are cut from");
-  if (o.exact) models.push_back({"exact", open_exact_model(o.data, 0, cli).denoiser});
+  if (o.exact) models.push_back({"exact", exact_denoiser(o.data, first, cli)});
 
   Comparison comparison{.points = {}, .networks = {}, .models = models, .sigmas = o.sigmas, .shape = first.shape, .seed = o.seed};
   for (const auto& [name, data] : {std::pair{"train", o.data}, {"held_out", o.held_out}}) {
     if (data.empty()) continue;
     const auto stream = open_data(data);
     require_shape(data, stream->shape());
-    comparison.points.push_back({name, draw_images(*stream, o.samples, o.seed)});
-    const torch::Tensor& clean = comparison.points.back().clean;
-    const double low = clean.min().item<double>(), high = clean.max().item<double>(), slack = 1e-3 * (first.range_high - first.range_low);
-    if (low < first.range_low - slack || high > first.range_high + slack)
-      throw InvalidArgument(fmt::format("{}: expected values in [{}, {}] as in {}, got {} to {}", data, first.range_low, first.range_high,
-                                        first.path, low, high));
+    comparison.points.push_back({name, as_data_of(first, data, *stream, draw_images(*stream, o.samples, o.seed))});
   }
   for (const auto& network : networks) {
     const NetworkInfo& info = network->info();

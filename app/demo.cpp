@@ -53,14 +53,14 @@ struct Planned {
   SampleRun run;
 };
 
-Planned plan_row(const Row& row, std::int64_t num, const Model& model, const FittedGaussian& fitted) {
+Planned plan_row(const Row& row, std::int64_t num, const Model& model, const ClosedForm& fitted) {
   SamplingOptions s;
   s.seeds_text = fmt::format("0-{}", num - 1);
   s.seeds = parse_seeds(s.seeds_text);
   s.karras.steps = row.steps;
   if (row.teleport > 0) {
     s.teleport = Teleport{.sigma = row.teleport, .mode = row.mode};
-    s.gaussian = fitted;
+    s.closed_form = fitted;
   }
   const SamplingPlan plan = plan_sampling(s, model);
 
@@ -85,7 +85,7 @@ void add_thumbs(SampleRun& run, const Model& model, const std::vector<std::int64
 }
 
 /// A handful of seeds without a jump and with lower and lower ones, on the grid of the first row.
-std::vector<SkipSweep> sweep_skips(const Cli& cli, const Model& model, const FittedGaussian& fitted) {
+std::vector<SkipSweep> sweep_skips(const Cli& cli, const Model& model, const ClosedForm& fitted) {
   std::vector<SampleRun> runs;
   Progress progress(cli, "jump by jump", std::ssize(kSkips) * kSweepSeeds, "images");
   for (const double skip : kSkips) {
@@ -104,8 +104,8 @@ struct Measured {
   nlohmann::ordered_json json;
 };
 
-Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& model, const FittedGaussian& fitted,
-                 const FeatureSpace& space, const FeatureMoments& reference) {
+Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& model, const ClosedForm& fitted, const FeatureSpace& space,
+                 const FeatureMoments& reference) {
   Planned planned = plan_row(row, o.num, model, fitted);
   const SamplingOptions& s = planned.options;
   const SamplingPlan& plan = planned.plan;
@@ -163,7 +163,7 @@ nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
   }
   const std::string stats_path = dir / "stats.safetensors";
   save_stats(stats_path, *stats);
-  const FittedGaussian fitted{stats, stats_path, sha256_file(stats_path)};
+  const ClosedForm fitted = closed_form_of(mixture_of(*stats), stats_path);
   const double fit_seconds = now() - start;
   say(cli, fmt::format("Gaussian of {} images in {} dimensions: {:.1f} s", stats->count, stats->dim(), fit_seconds));
 

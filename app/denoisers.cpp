@@ -152,13 +152,11 @@ Model open_model(const ModelOptions& o, const Cli& cli, const std::string& verb)
   return o.smooth.empty() ? open_isotropic_model(o.isotropic, cli) : open_smoothed_model(o, cli);
 }
 
-Model open_network_model(const std::string& path, const std::string& device) {
-  const auto network = load_network(path, device);
-  network->require_no_classes();
+Model model_of(std::shared_ptr<const Network> network) {
   const NetworkInfo& info = network->info();
   return {.denoiser = network,
           .kind = "network",
-          .path = path,
+          .path = info.path,
           .sha256 = info.sha256,
           .shape = info.shape,
           .range_low = info.range_low,
@@ -167,27 +165,38 @@ Model open_network_model(const std::string& path, const std::string& device) {
           .sigma_max = info.sigma_max};
 }
 
+Model open_network_model(const std::string& path, const std::string& device) {
+  const auto network = load_network(path, device);
+  network->require_no_classes();
+  return model_of(network);
+}
+
+std::shared_ptr<const Denoiser> denoiser_of(const MixtureStats& stats) {
+  if (stats.components() == 1) return std::make_shared<GaussianDenoiser>(stats.component(0));
+  return std::make_shared<MixtureDenoiser>(stats);
+}
+
 Model open_stats_model(const std::string& path, std::optional<std::int64_t> label) {
-  const auto describe = [&](const auto& stats, const std::shared_ptr<const Denoiser>& denoiser) {
-    return Model{.denoiser = denoiser,
-                 .kind = "stats",
-                 .path = path,
-                 .sha256 = sha256_file(path),
-                 .shape = stats.shape,
-                 .range_low = stats.range_low,
-                 .range_high = stats.range_high};
-  };
-  MixtureStats stats = load_mixture(path);
+  const MixtureStats stats = load_class(path, label);
+  Model model{.denoiser = denoiser_of(stats),
+              .kind = "stats",
+              .path = path,
+              .sha256 = sha256_file(path),
+              .shape = stats.shape,
+              .range_low = stats.range_low,
+              .range_high = stats.range_high};
+  if (label) model.settings["class"] = *label;
+  return model;
+}
+
+MixtureStats load_class(const std::string& path, std::optional<std::int64_t> label) {
+  const MixtureStats stats = load_mixture(path);
   if (label && std::ranges::find(stats.classes, *label) == stats.classes.end())
     throw InvalidArgument(stats.classes.empty()
                               ? fmt::format("--class: expected statistics fitted --per_class, which {} are not", path)
                               : fmt::format("--class: expected one of {{{}}}, the classes of {}, got {}",
                                             fmt::join(std::set(stats.classes.begin(), stats.classes.end()), ", "), path, *label));
-  if (label) stats = stats.of_class(*label);
-  Model model = stats.components() == 1 ? describe(stats, std::make_shared<GaussianDenoiser>(stats.component(0)))
-                                        : describe(stats, std::make_shared<MixtureDenoiser>(stats));
-  if (label) model.settings["class"] = *label;
-  return model;
+  return label ? stats.of_class(*label) : stats;
 }
 
 Model open_exact_model(const std::string& data, std::int64_t limit, const Cli& cli) {

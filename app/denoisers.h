@@ -12,6 +12,8 @@
 #include "cli.h"
 #include "headstart/data/image_shape.h"
 #include "headstart/denoise/denoiser.h"
+#include "headstart/moments/mixture_stats.h"
+#include "headstart/nets/network.h"
 
 namespace headstart::app {
 
@@ -46,8 +48,15 @@ Model open_model(const ModelOptions& options, const Cli& cli, const std::string&
 /// @throws InvalidArgument where it wants classes; see load_network
 Model open_network_model(const std::string& path, const std::string& device);
 /// A Gaussian or a mixture, or the part of it that belongs to one class.
-/// @throws InvalidArgument where it has no such class; see load_stats
+/// @throws as load_class
 Model open_stats_model(const std::string& path, std::optional<std::int64_t> label = {});
+/// A Gaussian's denoiser for one component, a mixture's for more.
+std::shared_ptr<const Denoiser> denoiser_of(const MixtureStats& stats);
+/// A network that is open already.
+Model model_of(std::shared_ptr<const Network> network);
+/// The statistics in a file, or the part of them that belongs to one class. @throws InvalidArgument where it has no such class; see
+/// load_mixture
+MixtureStats load_class(const std::string& path, std::optional<std::int64_t> label);
 /// The empirical score of DATA, with progress: in memory, or mapped where it is a plain float32 .npy.
 /// @throws InvalidArgument where other data do not fit into memory; DataError for what is wrong with them (a NaN, for one)
 Model open_exact_model(const std::string& data, std::int64_t limit, const Cli& cli);

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
 #include <filesystem>
@@ -10,13 +9,12 @@
 #include "headstart/data/npy.h"
 #include "headstart/data/npz.h"
 #include "headstart/data/png.h"
-#include "headstart/data/sha256.h"
 #include "headstart/data/tile_grid.h"
 #include "headstart/error.h"
 #include "path.h"
 #include "run_dir.h"
+#include "sample_options.h"
 #include "sampling.h"
-#include "schedules.h"
 #include "version.h"
 
 namespace headstart::app {
@@ -27,52 +25,11 @@ using nlohmann::ordered_json;
 constexpr std::size_t kGridImages = 100;
 
 struct Options {
-  ModelOptions model{};
-  std::string outdir, seeds = "0-63", teleport = "off", mode = "tail", residual = "off", teleport_stats, denoise_to_zero = "on", grid;
-  std::vector<double> sigmas;
-  SamplingOptions sampling{};
+  SampleOptions sample{};
+  std::string outdir, grid;
   std::int64_t save_path = 0;
   bool npz = false, subdirs = false, resume = false;
-  CLI::Option *sigma_min = nullptr, *sigma_max = nullptr;
 };
-
-double parse_level(const char* option, const std::string& text) {
-  try {
-    std::size_t end = 0;
-    const double level = std::stod(text, &end);
-    if (end == text.size()) return level;
-  } catch (const std::logic_error&) {
-  }
-  throw InvalidArgument(fmt::format("{}: expected off or a noise level, got {}", option, text));
-}
-
-SamplingOptions sampling_of(Options& o, const Model& model) {
-  SamplingOptions s = o.sampling;
-  s.seeds = parse_seeds(o.seeds);
-  s.seeds_text = o.seeds;
-  s.sigmas = o.sigmas;
-  if (o.denoise_to_zero != "on" && o.denoise_to_zero != "off")
-    throw InvalidArgument("--denoise_to_zero: expected one of on, off, got " + o.denoise_to_zero);
-  s.karras.final_zero = o.denoise_to_zero == "on";
-  // The defaults bend to what the network was trained on; levels asked for do not.
-  if (o.sigma_min->count() == 0) s.karras.sigma_min = std::max(s.karras.sigma_min, model.sigma_min);
-  if (o.sigma_max->count() == 0) s.karras.sigma_max = std::min(s.karras.sigma_max, model.sigma_max);
-  if (o.teleport != "off") {
-    s.teleport = Teleport{.sigma = parse_level("--teleport", o.teleport), .mode = parse_teleport_mode(o.mode)};
-  }
-  if (o.residual != "off") {
-    s.residual = parse_level("--residual", o.residual);
-    if (!(*s.residual >= 0)) throw InvalidArgument("--residual: expected off or a noise level >= 0, got " + o.residual);
-  }
-  if (!s.teleport && !s.residual) return s;
-  if (o.teleport_stats.empty())
-    throw InvalidArgument(
-        fmt::format("--teleport_stats: expected a statistics file, which --{} needs", s.teleport ? "teleport" : "residual"));
-  s.gaussian = FittedGaussian{.stats = std::make_shared<const GaussianStats>(load_stats(o.teleport_stats)),
-                              .path = o.teleport_stats,
-                              .sha256 = sha256_file(o.teleport_stats)};
-  return s;
-}
 
 /// Keeps the first pictures in the order of the seeds for --grid, whether drawn now or found from before.
 void write_grid(const Options& o, const Model& model, const SamplingOptions& s, const RunDir& dir) {
@@ -111,18 +68,23 @@ bool same_pictures(ordered_json a, ordered_json b) {
   for (ordered_json* settings : {&a, &b}) {
     if (!settings->is_object() || !settings->contains("seeds")) return false;
     (*settings)["seeds"] = parse_seeds((*settings)["seeds"].get<std::string>());
-    for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats"}) settings->erase(path);
+    for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats", "init"}) settings->erase(path);
   }
   return a == b;
 }
 
+std::string head_start_line(const SamplingOptions& s, const SamplingPlan& plan) {
+  if (plan.sigma_start > plan.sigmas.front()) return fmt::format("teleported to sigma {:.4g}, ", plan.sigmas.front());
+  return s.teleport && s.teleport->mode == TeleportMode::replace ? fmt::format("closed form above sigma {:.4g}, ", s.teleport->sigma) : "";
+}
+
 ordered_json sample_verb(Options& o, const Cli& cli) {
-  const Model model = open_model(o.model, cli, "sample");
+  const Model model = open_sampled_model(o.sample, cli);
   const bool images = (model.shape.channels == 1 || model.shape.channels == 3) && model.shape.height > 1 && model.shape.width > 1;
   if (!images && !o.npz) throw InvalidArgument("--npz: expected with data that are not images (shape " + to_string(model.shape) + ")");
   if (o.npz && (o.subdirs || !o.grid.empty()))
     throw InvalidArgument("--npz: expected without --subdirs and --grid, which are about PNG files");
-  const SamplingOptions s = sampling_of(o, model);
+  const SamplingOptions s = sampling_of(o.sample, model);
   const SamplingPlan plan = plan_sampling(s, model);
   ordered_json settings = describe(model, s, plan);
   settings["files"] = o.npz ? "npz" : o.subdirs ? "png/subdirs" : "png";
@@ -202,7 +164,7 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   json["images_per_second"] = run["images_per_second"];
   json["count"] = run["count"];
   say(cli, fmt::format("{}: {} samples, {} NFE, solver {}, {}{:.1f} s", o.outdir, s.seeds.size(), run["nfe"].dump(), s.solver,
-                       s.teleport ? fmt::format("teleported to sigma {:.4g}, ", plan.sigmas.front()) : "", run["seconds"].get<double>()));
+                       head_start_line(s, plan), run["seconds"].get<double>()));
   return json;
 }
 
@@ -212,33 +174,8 @@ void add_sample(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
   auto* verb = add_verb(app, cli, "sample", "Draw samples from a network or a closed form, with or without a head start.",
                         [o](const Cli& c) { return sample_verb(*o, c); });
-  add_model_options(*verb, o->model);
+  add_sample_options(*verb, o->sample);
   verb->add_option("--outdir", o->outdir, "folder for the samples and run.json")->required();
-  verb->add_option("--seeds", o->seeds, "one sample a seed, such as 0-63,100")->capture_default_str();
-  verb->add_option("--batch", o->sampling.batch, "samples at once (changes no picture)")->check(CLI::PositiveNumber)->capture_default_str();
-  verb->add_option("--steps", o->sampling.karras.steps, "grid points, a final 0 not counted")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  verb->add_option("--solver", o->sampling.solver, fmt::format("one of {}", fmt::join(solver_names(), ", ")))->capture_default_str();
-  verb->add_option("--order", o->sampling.solve.order, "of dpmpp_2m, dpmpp_3m, unipc, deis and ipndm; 0: the solver's own")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  verb->add_flag("--lower_order_final", o->sampling.solve.lower_order_final, "the last steps of multistep solvers at orders ..., 2, 1");
-  verb->add_option("--tolerance", o->sampling.solve.tolerance, "of rk45: error a step, relative to 1 + |x|")->capture_default_str();
-  o->sigma_min = verb->add_option("--sigma_min", o->sampling.karras.sigma_min, "smallest positive level")->capture_default_str();
-  o->sigma_max = verb->add_option("--sigma_max", o->sampling.karras.sigma_max, "largest level")->capture_default_str();
-  verb->add_option("--rho", o->sampling.karras.rho, "how the karras grid is spaced")->capture_default_str();
-  verb->add_option("--schedule", o->sampling.schedule, fmt::format("how the levels are spaced: {}", fmt::join(schedule_names(), ", ")))
-      ->capture_default_str();
-  verb->add_option("--sigmas", o->sigmas, "the grid itself, strictly descending")->delimiter(',');
-  verb->add_option("--denoise_to_zero", o->denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
-  verb->add_option("--teleport", o->teleport, "off, or the noise level to jump to")->capture_default_str();
-  verb->add_option("--teleport_mode", o->mode, "tail (keep the rest of the grid) or respaced (as many steps below the jump)")
-      ->capture_default_str();
-  verb->add_option("--residual", o->residual,
-                   "off, or the noise level down to which each step's Gaussian part is solved by formula (with a multistep solver)")
-      ->capture_default_str();
-  verb->add_option("--teleport_stats", o->teleport_stats, "the Gaussian of --teleport and --residual");
   verb->add_flag("--npz", o->npz, "one samples.npz instead of PNG files (kept in memory until the end)");
   verb->add_flag("--subdirs", o->subdirs, "group PNG files by 1000");
   verb->add_option("--grid", o->grid, "PNG of the first 100 samples side by side");

@@ -12,35 +12,28 @@
 #include <vector>
 
 #include "denoisers.h"
+#include "head_start.h"
 #include "headstart/denoise/observed.h"
-#include "headstart/flow/teleport.h"
 #include "headstart/solve/sigmas.h"
 #include "headstart/solve/solver.h"
+#include "start_images.h"
 
 namespace headstart::app {
-
-struct Teleport {
-  double sigma = 0;
-  TeleportMode mode = TeleportMode::tail;
-};
-
-/// A Gaussian and the file it is from.
-struct FittedGaussian {
-  std::shared_ptr<const GaussianStats> stats{};
-  std::string path{}, sha256{};
-};
 
 struct SamplingOptions {
   std::vector<std::int64_t> seeds;
   std::string seeds_text;
   std::string solver = "heun";
-  SolveOptions solve{};             ///< order, lower_order_final and tolerance
+  SolveOptions solve{};             ///< order, lower_order_final, tolerance and churn
   std::string schedule = "karras";  ///< see schedules.h
   KarrasOptions karras{};
-  std::vector<double> sigmas{};  ///< a given grid instead of one by formula
+  std::vector<double> sigmas{};                  ///< a given grid instead of one by formula
+  std::string sigma_max_option = "--sigma_max";  ///< what set the grid's first level, for messages
   std::optional<Teleport> teleport{};
-  std::optional<double> residual{};          ///< sigma_c: the Gaussian's part of each step by formula down to there
-  std::optional<FittedGaussian> gaussian{};  ///< what teleport and residual take their formulas from
+  std::optional<double> residual{};         ///< sigma_c: the Gaussian's part of each step by formula down to there
+  std::optional<ClosedForm> closed_form{};  ///< what teleport and residual take their formulas from
+  std::optional<StartImages> init{};        ///< the noise is added to these
+  double sigma_start = 0;  ///< where the noise is, if that is above the grid: the closed form carries the state to the grid's first level
   std::int64_t batch = 64;
   OnEvaluation on_evaluation{};  ///< watches; changes no picture
 };
@@ -49,13 +42,10 @@ struct SamplingOptions {
 struct SamplingPlan {
   std::vector<double> skipped;  ///< levels jumped over, the starting level first; empty without teleport
   std::vector<double> sigmas;   ///< what the solver works on
-  double sigma_start = 0;       ///< where the noise is
+  double sigma_start = 0;       ///< where the noise is; above sigmas.front() where a closed form carries the state there
 };
 
-/// @throws InvalidArgument naming the option where the statistics are of images of another shape or range than the model's
-void require_fit(const char* option, const GaussianStats& stats, const Model& model);
-
-/// @throws InvalidArgument naming the option where grid, network range and teleport do not fit together
+/// @throws InvalidArgument naming the option where grid, network range, solver and head start do not fit together
 SamplingPlan plan_sampling(const SamplingOptions& options, const Model& model);
 
 /// Seeds, their samples [B, D] and the evaluations each cost.

@@ -12,6 +12,7 @@
 #include "headstart/data/sha256.h"
 #include "headstart/error.h"
 #include "path.h"
+#include "ranges.h"
 #include "sampling.h"
 #include "version.h"
 
@@ -106,8 +107,7 @@ ordered_json trajectory_verb(const Options& o, const Cli& cli) {
   require_folder_of(o.out);
   const double start = now();
   const Model model = open_network_model(o.network, cli.device);
-  const GaussianStats stats = load_stats(o.stats);
-  require_fit("--stats", stats, model);
+  const GaussianStats stats = fitted_to(model, "--stats", load_stats(o.stats));
   check(o, stats);
   SamplingOptions s;
   s.seeds = parse_seeds(o.seeds);

@@ -12,9 +12,13 @@
 namespace headstart {
 
 TeleportMode parse_teleport_mode(const std::string& name) {
-  if (name == "tail") return TeleportMode::tail;
-  if (name == "respaced") return TeleportMode::respaced;
-  throw InvalidArgument("--teleport_mode: expected one of tail, respaced, got " + name);
+  for (const auto mode : {TeleportMode::tail, TeleportMode::respaced, TeleportMode::replace})
+    if (name == to_string(mode)) return mode;
+  throw InvalidArgument("--teleport_mode: expected one of tail, respaced, replace, got " + name);
+}
+
+std::string to_string(TeleportMode mode) {
+  return mode == TeleportMode::tail ? "tail" : mode == TeleportMode::respaced ? "respaced" : "replace";
 }
 
 std::vector<double> tail_of(const std::vector<double>& grid, double sigma) {
@@ -28,6 +32,15 @@ torch::Tensor teleport(const GaussianStats& stats, const torch::Tensor& x, doubl
   require_points("teleport", x, stats.dim());
   const GaussianStats here = stats.to(x.options());
   return in_micro_batches(x, [&](const torch::Tensor& rows) { return gaussian_flow(here, rows, {.from = sigma_max, .to = sigma_skip}); });
+}
+
+torch::Tensor stochastic_teleport(const GaussianStats& stats, const torch::Tensor& x, const SigmaStep& step, const torch::Tensor& noise) {
+  require_points("stochastic_teleport", x, stats.dim());
+  require_points("stochastic_teleport", noise, stats.dim());
+  const GaussianStats here = stats.to(x.options());
+  return in_micro_batches(x, noise.to(x.options()), [&](const torch::Tensor& rows, const torch::Tensor& theirs) {
+    return stochastic_jump(here, rows, step, theirs);
+  });
 }
 
 }  // namespace headstart

@@ -170,6 +170,8 @@ constexpr const char* kTerms =
     "<div><dt>tail</dt><dd>The jump lands on a level of the run’s own grid and the rest of the grid is kept: evaluations are "
     "saved.</dd></div>"
     "<div><dt>respaced</dt><dd>As many steps as before are laid below the jump: quality is gained at equal cost.</dd></div>"
+    "<div><dt>replace</dt><dd>No jump: the whole grid is kept, and above σ<sub>skip</sub> the Gaussian takes the network’s "
+    "place.</dd></div>"
     "<div><dt>NFE</dt><dd>Network evaluations a sample, counted: what a sample costs.</dd></div>"
     "{}</dl></details>\n";
 constexpr const char* kFrechetTerm =

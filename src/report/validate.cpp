@@ -57,11 +57,11 @@ void check_frechet(const SampleRun& run, const std::string& who) {
 }
 
 void check_teleport(const SampleRun& run, const std::string& who) {
-  static constexpr std::array<std::string_view, 3> kModes = {"off", "tail", "respaced"};
+  static constexpr std::array<std::string_view, 4> kModes = {"off", "tail", "respaced", "replace"};
   if (std::find(kModes.begin(), kModes.end(), run.teleport) == kModes.end()) {
-    throw InvalidArgument(fmt::format("[render_report] {}: expected teleport off, tail or respaced, got '{}'", who, run.teleport));
+    throw InvalidArgument(fmt::format("[render_report] {}: expected teleport off, tail, respaced or replace, got '{}'", who, run.teleport));
   }
-  const bool jumps = run.teleport != "off";
+  const bool jumps = run.teleport != "off";  // "replace" says where it switches
   if (jumps != run.sigma_skip.has_value()) {
     throw InvalidArgument(
         fmt::format("[render_report] {}: expected sigma_skip exactly where there is a jump, got teleport '{}' {} sigma_skip", who,

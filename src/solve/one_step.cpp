@@ -1,6 +1,8 @@
 #include "headstart/solve/one_step.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "headstart/core/parallel.h"
 #include "march.h"
@@ -21,6 +23,13 @@ constexpr std::array<std::array<double, 6>, 7> kStages = {{{},
                                                            {35.0 / 384, 0, 500.0 / 1113, 125.0 / 192, -2187.0 / 6784, 11.0 / 84}}};
 constexpr std::array<double, 7> kErrors = {71.0 / 57600, 0, -71.0 / 16695, 71.0 / 1920, -17253.0 / 339200, 22.0 / 525, -1.0 / 40};
 
+/// The level that step i starts from when it churns.
+double lifted(const Churn& churn, const std::vector<double>& sigmas, std::size_t i) {
+  const double sigma = sigmas[i], steps = static_cast<double>(sigmas.size() - 1);
+  if (sigma < churn.S_min || sigma > churn.S_max) return sigma;
+  return std::clamp((1 + std::min(churn.S_churn / steps, std::sqrt(2.0) - 1)) * sigma, sigma, std::max(sigma, churn.highest));
+}
+
 }  // namespace
 
 Tensor sample_euler(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
@@ -29,8 +38,14 @@ Tensor sample_euler(const Denoiser& denoiser, const Tensor& x, const std::vector
 }
 
 Tensor sample_heun(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {
-  return march("sample_heun", denoiser, x, sigmas, options, [&](const Tensor& state, std::size_t i) {
-    const double from = sigmas[i], to = sigmas[i + 1];
+  const Churn& churn = options.churn;
+  if (!(churn.S_churn >= 0 && churn.S_min <= churn.S_max && churn.S_noise >= 0))
+    throw InvalidArgument(fmt::format("[sample_heun] expected S_churn >= 0, S_min <= S_max and S_noise >= 0, got {}, {}, {} and {}",
+                                      churn.S_churn, churn.S_min, churn.S_max, churn.S_noise));
+  return march("sample_heun", denoiser, x, sigmas, options, [&](Tensor state, std::size_t i) {
+    const double from = lifted(churn, sigmas, i), to = sigmas[i + 1];
+    if (from > sigmas[i])
+      state = state + churn.S_noise * std::sqrt(from * from - sigmas[i] * sigmas[i]) * next_noise("sample_heun", options);
     const Tensor d = slope(denoiser, state, from);
     Tensor predicted = state + (to - from) * d;
     if (to == 0) return predicted;

@@ -321,6 +321,41 @@ def gaussian_points(count, dim, seed=11):
     return rows
 
 
+# ---- TorchScript networks, without libtorch
+
+_CODE = """class Net(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  def forward(self: __torch__.Net,
+    x: Tensor,
+    t: Tensor) -> Tensor:
+    return %s
+"""
+
+# An object of the class above whose only attribute is training = False; and no constants.
+_OBJECT = b"\x80\x02c__torch__\nNet\n)\x81}(X\x08\x00\x00\x00training\x89ub."
+_NO_CONSTANTS = b"\x80\x02)."
+
+ALWAYS_GREY = "torch.add(torch.mul(x, 0.), 0.25)"
+
+
+def gaussian_script(mean, variance):
+    """The denoiser of N(mean, variance I), told sigma."""
+    factor = "torch.mul(torch.reciprocal(torch.add(torch.mul(t, t), %r)), %r)" % (variance, variance)
+    return "torch.add(torch.mul(torch.add(x, %r), torch.reshape(%s, [16, 1, 1, 1])), %r)" % (-mean, factor, mean)
+
+
+def write_scripted_network(path, card, returned=ALWAYS_GREY):
+    """A TorchScript file as libtorch saves it, and its card. `returned` is an expression of x [16, C, H, W] and the time t [16]."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/data.pkl", _OBJECT)
+        archive.writestr("net/code/__torch__.py", _CODE % returned)
+        archive.writestr("net/constants.pkl", _NO_CONSTANTS)
+        archive.writestr("net/version", "3\n")
+    path.with_name(path.name + ".json").write_text(json.dumps(card))
+
+
 # ---- matrices as lists of rows
 
 

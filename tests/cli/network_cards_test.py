@@ -6,36 +6,15 @@ import pathlib
 import re
 import sys
 import unittest
-import zipfile
 
 sys.dont_write_bytecode = True  # no __pycache__ in the source tree
 import cli_support as cli  # noqa: E402
 
 SIDE = 4
 
-CODE = """class Net(Module):
-  __parameters__ = []
-  __buffers__ = []
-  training : bool
-  def forward(self: __torch__.Net,
-    x: Tensor,
-    t: Tensor) -> Tensor:
-    return %s
-"""
 
-# An object of the class above whose only attribute is training = False; and no constants.
-OBJECT = b"\x80\x02c__torch__\nNet\n)\x81}(X\x08\x00\x00\x00training\x89ub."
-NO_CONSTANTS = b"\x80\x02)."
-
-
-def write_network(path, card, returned="torch.add(torch.mul(x, 0.), 0.25)"):
-    """A TorchScript file as libtorch saves it, without libtorch, and its card: a network that always guesses the same grey."""
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("net/data.pkl", OBJECT)
-        archive.writestr("net/code/__torch__.py", CODE % returned)
-        archive.writestr("net/constants.pkl", NO_CONSTANTS)
-        archive.writestr("net/version", "3\n")
-    path.with_name(path.name + ".json").write_text(json.dumps({"shape": [1, SIDE, SIDE], **card}))
+def write_network(path, card, **options):
+    cli.write_scripted_network(path, {"shape": [1, SIDE, SIDE], **card}, **options)
 
 
 class NetworkCards(unittest.TestCase):

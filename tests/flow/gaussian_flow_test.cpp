@@ -110,6 +110,15 @@ TEST(Teleport, IsTheFlowWithRowsThatDependOnThemselvesOnly) {
   for (const std::int64_t row : {0, 5, 20, 36}) EXPECT_TRUE(torch::equal(teleport(s, x.narrow(0, row, 1), 80, 5), all.narrow(0, row, 1)));
 }
 
+TEST(StochasticTeleport, IsTheJumpWithRowsThatDependOnThemselvesOnly) {
+  const GaussianStats s = random_gaussian(100);
+  const SigmaStep step{.from = 80, .to = 5};
+  const Tensor x = 80 * random_normal({37, 100}, 10), noise = random_normal({37, 100}, 11), all = stochastic_teleport(s, x, step, noise);
+  EXPECT_LT(largest_difference(all, stochastic_jump(s, x, step, noise)), 1e-11);
+  for (const std::int64_t row : {0, 5, 20, 36})
+    EXPECT_TRUE(torch::equal(stochastic_teleport(s, x.narrow(0, row, 1), step, noise.narrow(0, row, 1)), all.narrow(0, row, 1)));
+}
+
 TEST(TailOf, StartsAtTheLargestLevelNotAbove) {
   const std::vector<double> grid{80, 20, 5, 1, 0};
   EXPECT_EQ(tail_of(grid, 20), (std::vector<double>{20, 5, 1, 0}));
@@ -119,8 +128,9 @@ TEST(TailOf, StartsAtTheLargestLevelNotAbove) {
 }
 
 TEST(TeleportMode, NamesTheModesItKnows) {
-  EXPECT_EQ(parse_teleport_mode("respaced"), TeleportMode::respaced);
-  EXPECT_THAT(message_of<InvalidArgument>([] { parse_teleport_mode("jump"); }), HasSubstr("one of tail, respaced, got jump"));
+  for (const auto mode : {TeleportMode::tail, TeleportMode::respaced, TeleportMode::replace})
+    EXPECT_EQ(parse_teleport_mode(to_string(mode)), mode);
+  EXPECT_THAT(message_of<InvalidArgument>([] { parse_teleport_mode("jump"); }), HasSubstr("one of tail, respaced, replace, got jump"));
 }
 
 }  // namespace

@@ -126,6 +126,16 @@ TEST(FitGaussian, StreamsAFileAndRemembersWhatItWas) {
   EXPECT_EQ(s.data_sha256.size(), 64U);
 }
 
+TEST(DataRange, IsTheFirstConventionThatHoldsTheDataElseWhatWasMeasured) {
+  using Range = std::pair<double, double>;
+  EXPECT_EQ(data_range(true, 0, 0.3), Range(-1, 1));
+  EXPECT_EQ(data_range(false, -0.5, 0.5), Range(-0.5, 0.5));
+  EXPECT_EQ(data_range(false, 0, 1), Range(0, 1));
+  EXPECT_EQ(data_range(false, -0.6, 0.2), Range(-1, 1));
+  EXPECT_EQ(data_range(false, -0.6, 1.2), Range(-0.6, 1.2));
+  EXPECT_EQ(data_range(false, 7, 7), Range(6, 8));
+}
+
 TEST(StatsFile, RoundTripsExactly) {
   const TempDir dir;
   GaussianStats s = random_gaussian(8, {.rank = 3});

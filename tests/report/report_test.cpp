@@ -369,7 +369,7 @@ TEST(Report, RefusesRunsThatCannotBeShown) {
             "[render_report] expected unique names, got the run label 'Heun, 18 steps' twice");
   EXPECT_EQ(error_of([](Report& r) { r.runs[1].label.clear(); }), "[render_report] expected a non-empty run label");
   EXPECT_EQ(error_of([](Report& r) { r.runs[0].teleport = "on"; }),
-            "[render_report] run 'Heun, 18 steps': expected teleport off, tail or respaced, got 'on'");
+            "[render_report] run 'Heun, 18 steps': expected teleport off, tail, respaced or replace, got 'on'");
   EXPECT_NE(error_of([](Report& r) { r.runs[0].sigma_skip = 4; }).find("expected sigma_skip exactly where there is a jump"),
             std::string::npos);
   EXPECT_NE(error_of([](Report& r) { r.runs[5].sigma_skip.reset(); }).find("expected sigma_skip exactly where there is a jump"),

@@ -75,7 +75,7 @@ struct ReportInterval {
 struct SampleRun {
   std::string label{};                   ///< short and unique in a report: it names the run everywhere
   std::string solver{};                  ///< "heun", "dpmpp_2m", ...
-  std::string teleport = "off";          ///< "off", "tail" or "respaced"
+  std::string teleport = "off";          ///< "off", "tail", "respaced" or "replace"
   std::optional<double> sigma_skip{};    ///< where the jump was asked to land; empty without teleport
   std::int64_t nfe = 0;                  ///< network evaluations a sample
   std::int64_t steps = 0;                ///< grid points as the user gave them

@@ -9,7 +9,9 @@ namespace headstart {
 torch::Tensor sample_euler(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas,
                            const SolveOptions& options = {});
 
-/// Second order; arXiv 2206.00364, algorithm 1. Evaluations: two a step, one for a step to 0.
+/// Second order; arXiv 2206.00364, algorithm 1, and with options.churn algorithm 2, which needs noise. Evaluations: two a step, one for a
+/// step to 0.
+/// @throws InvalidArgument unless S_churn >= 0, S_min <= S_max and S_noise >= 0
 torch::Tensor sample_heun(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas,
                           const SolveOptions& options = {});
 

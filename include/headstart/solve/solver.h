@@ -6,12 +6,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "headstart/denoise/denoiser.h"
 
 namespace headstart {
+
+/// The noise that Heun's method may add on its way (arXiv 2206.00364, algorithm 2): before its i-th of N steps, where sigmas[i] lies in
+/// [S_min, S_max], the state is lifted to the level (1 + gamma) sigmas[i], gamma = min(S_churn / N, sqrt(2) - 1).
+struct Churn {
+  double S_churn = 0;  ///< 0: none, and no noise is drawn
+  double S_min = 0, S_max = std::numeric_limits<double>::infinity();
+  double S_noise = 1;                                        ///< the noise is multiplied by it
+  double highest = std::numeric_limits<double>::infinity();  ///< no level is lifted above it: where a network's range ends
+};
 
 struct SolveOptions {
   /// Called after each step with its index and the state at sigmas[index + 1]; may throw to stop.
@@ -20,6 +30,7 @@ struct SolveOptions {
   std::function<torch::Tensor()> noise{};
   std::int64_t order = 0;          ///< of multistep solvers: 1 to what the solver has; 0: its own default
   bool lower_order_final = false;  ///< the last steps at orders ..., 2, 1, for grids that do not end in 0
+  Churn churn{};                   ///< of Heun's method
   double tolerance = 1e-3;         ///< of adaptive solvers: error a step, relative to 1 + |x|, root mean square over the row
 };
 

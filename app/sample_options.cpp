@@ -1,0 +1,126 @@
+#include "sample_options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "headstart/error.h"
+#include "schedules.h"
+
+namespace headstart::app {
+namespace {
+
+bool is_given(const CLI::Option* option) { return option->count() > 0; }
+
+double parse_level(const char* option, const std::string& text) {
+  try {
+    std::size_t end = 0;
+    const double level = std::stod(text, &end);
+    if (end == text.size()) return level;
+  } catch (const std::logic_error&) {
+  }
+  throw InvalidArgument(fmt::format("{}: expected off or a noise level, got {}", option, text));
+}
+
+/// A grid comes by formula or as it is, and pictures say where theirs starts.
+void require_one_grid(const SampleOptions& o) {
+  if (!o.sigmas.empty())
+    for (const CLI::Option* option : {o.steps, o.rho, o.schedule, o.sigma_min, o.sigma_max})
+      if (is_given(option))
+        throw InvalidArgument(fmt::format("--sigmas: expected without {}, because it is the whole grid", option->get_name()));
+  if (o.init.empty() && o.init_sigma != 0) throw InvalidArgument("--init_sigma: expected with --init, the pictures to start from");
+  if (o.init.empty()) return;
+  if (o.sigmas.empty() && !(o.init_sigma > 0)) throw InvalidArgument("--init_sigma: expected a noise level > 0, at which --init starts");
+  if (o.init_sigma != 0 && (!o.sigmas.empty() || is_given(o.sigma_max)))
+    throw InvalidArgument(fmt::format("--init_sigma: expected without {}, because it is the grid's first level",
+                                      o.sigmas.empty() ? "--sigma_max" : "--sigmas"));
+}
+
+void set_range(SamplingOptions& s, const SampleOptions& o, const Model& model) {
+  if (!is_given(o.sigma_min)) s.karras.sigma_min = std::max(s.karras.sigma_min, model.sigma_min);
+  if (!o.sigmas.empty()) s.sigma_max_option = "--sigmas";
+  if (!o.init.empty() && o.sigmas.empty()) {
+    s.karras.sigma_max = o.init_sigma;
+    s.sigma_max_option = "--init_sigma";
+  } else if (!is_given(o.sigma_max) && o.sigmas.empty() && s.karras.sigma_max > model.sigma_max && !s.teleport) {
+    // Pure noise is a biased start where the data still show, and the closed form can begin where they do not.
+    if (s.closed_form) s.sigma_start = s.karras.sigma_max;
+    s.karras.sigma_max = model.sigma_max;
+  }
+}
+
+}  // namespace
+
+Model open_sampled_model(const SampleOptions& o, const Cli& cli) {
+  ModelOptions named = o.model;
+  if (named.stats.empty() && !o.teleport_stats.empty()) named.label.reset();  // it is for the statistics of the head start
+  return open_model(named, cli, "sample");
+}
+
+SamplingOptions sampling_of(const SampleOptions& o, const Model& model) {
+  require_one_grid(o);
+  SamplingOptions s = o.sampling;
+  s.seeds = parse_seeds(o.seeds);
+  s.seeds_text = o.seeds;
+  s.sigmas = o.sigmas;
+  if (o.denoise_to_zero != "on" && o.denoise_to_zero != "off")
+    throw InvalidArgument("--denoise_to_zero: expected one of on, off, got " + o.denoise_to_zero);
+  s.karras.final_zero = o.denoise_to_zero == "on";
+  const TeleportMode mode = parse_teleport_mode(o.mode);
+  if (o.teleport != "off") s.teleport = Teleport{.sigma = parse_level("--teleport", o.teleport), .mode = mode};
+  if (o.residual != "off") {
+    s.residual = parse_level("--residual", o.residual);
+    if (!(*s.residual >= 0)) throw InvalidArgument("--residual: expected off or a noise level >= 0, got " + o.residual);
+  }
+  if ((s.teleport || s.residual) && o.teleport_stats.empty())
+    throw InvalidArgument(
+        fmt::format("--teleport_stats: expected a statistics file, which --{} needs", s.teleport ? "teleport" : "residual"));
+  if (!o.teleport_stats.empty()) s.closed_form = open_closed_form(o.teleport_stats, model, o.model.label);
+  set_range(s, o, model);
+  if (s.closed_form && !s.teleport && !s.residual && s.sigma_start == 0)
+    throw InvalidArgument("--teleport_stats: expected with --teleport, --residual, or a network whose levels end below the default grid's");
+  if (!o.init.empty()) s.init = open_start_images(o.init, model, s.seeds);
+  return s;
+}
+
+void add_sample_options(CLI::App& verb, SampleOptions& o) {
+  SamplingOptions& s = o.sampling;
+  add_model_options(verb, o.model);
+  verb.add_option("--seeds", o.seeds, "one sample a seed, such as 0-63,100")->capture_default_str();
+  verb.add_option("--batch", s.batch, "samples at once (changes no picture)")->check(CLI::PositiveNumber)->capture_default_str();
+  o.steps =
+      verb.add_option("--steps", s.karras.steps, "grid points, a final 0 not counted")->check(CLI::PositiveNumber)->capture_default_str();
+  verb.add_option("--solver", s.solver, fmt::format("one of {}", fmt::join(solver_names(), ", ")))->capture_default_str();
+  verb.add_option("--order", s.solve.order, "of dpmpp_2m, dpmpp_3m, unipc, deis and ipndm; 0: the solver's own")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb.add_flag("--lower_order_final", s.solve.lower_order_final, "the last steps of multistep solvers at orders ..., 2, 1");
+  verb.add_option("--tolerance", s.solve.tolerance, "of rk45: error a step, relative to 1 + |x|")->capture_default_str();
+  verb.add_option("--S_churn", s.solve.churn.S_churn, "of heun: noise added on the way (EDM's algorithm 2); 0: none")
+      ->capture_default_str();
+  verb.add_option("--S_min", s.solve.churn.S_min, "smallest level at which it is added")->capture_default_str();
+  verb.add_option("--S_max", s.solve.churn.S_max, "largest level at which it is added")->capture_default_str();
+  verb.add_option("--S_noise", s.solve.churn.S_noise, "factor on it")->capture_default_str();
+  o.sigma_min = verb.add_option("--sigma_min", s.karras.sigma_min, "smallest positive level")->capture_default_str();
+  o.sigma_max = verb.add_option("--sigma_max", s.karras.sigma_max, "largest level")->capture_default_str();
+  o.rho = verb.add_option("--rho", s.karras.rho, "how the karras grid is spaced")->capture_default_str();
+  o.schedule = verb.add_option("--schedule", s.schedule, fmt::format("how the levels are spaced: {}", fmt::join(schedule_names(), ", ")))
+                   ->capture_default_str();
+  verb.add_option("--sigmas", o.sigmas, "the grid itself, strictly descending")->delimiter(',');
+  verb.add_option("--denoise_to_zero", o.denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
+  verb.add_option("--init", o.init, "pictures to start from (DATA): seed s from picture s modulo their number");
+  verb.add_option("--init_sigma", o.init_sigma, "noise level at which --init starts, the grid's first");
+  verb.add_option("--teleport", o.teleport, "off, or the noise level down to which a closed form takes the model's place")
+      ->capture_default_str();
+  verb.add_option("--teleport_mode", o.mode,
+                  "tail (jump, keep the rest of the grid), respaced (jump, as many steps below it) or replace (no jump: the closed form as "
+                  "denoiser above)")
+      ->capture_default_str();
+  verb.add_option("--residual", o.residual,
+                  "off, or the noise level down to which each step's Gaussian part is solved by formula (with --solver dpmpp_2m)")
+      ->capture_default_str();
+  verb.add_option("--teleport_stats", o.teleport_stats, "the Gaussian or mixture of --teleport and --residual");
+}
+
+}  // namespace headstart::app
