@@ -4,8 +4,10 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <ranges>
 
 #include "cli.h"
+#include "headstart/calibrate/optimised_grid.h"
 #include "headstart/core/parallel.h"
 #include "headstart/data/npy.h"
 #include "headstart/data/npz.h"
@@ -17,6 +19,7 @@
 #include "run_dir.h"
 #include "sampling.h"
 #include "schedules.h"
+#include "v3_stats.h"
 #include "version.h"
 
 namespace headstart::app {
@@ -29,8 +32,10 @@ constexpr std::size_t kGridImages = 100;
 struct Options {
   ModelOptions model{};
   std::string outdir, seeds = "0-63", teleport = "off", mode = "tail", residual = "off", teleport_stats, denoise_to_zero = "on", grid;
+  std::string grid_file;
   std::vector<double> sigmas;
   SamplingOptions sampling{};
+  V3Options v3{};
   std::int64_t save_path = 0;
   bool npz = false, subdirs = false, resume = false;
   CLI::Option *sigma_min = nullptr, *sigma_max = nullptr;
@@ -46,6 +51,20 @@ double parse_level(const char* option, const std::string& text) {
   throw InvalidArgument(fmt::format("{}: expected off or a noise level, got {}", option, text));
 }
 
+/// The grid of --steps levels in the file.
+std::vector<double> optimised_grid(const Options& o, const SamplingOptions& s, const Model& model) {
+  if (!s.sigmas.empty() || !s.karras.final_zero)
+    throw InvalidArgument("--schedule: expected without --sigmas and --denoise_to_zero off, got optimised, whose levels are given");
+  const GridFile file = load_grids(o.grid_file);
+  if (file.network_sha256 != model.sha256)
+    throw InvalidArgument(fmt::format("--grid_file: expected grids of {}, got those of another network in {}", model.path, o.grid_file));
+  const auto found = file.grids.find(s.karras.steps);
+  if (found == file.grids.end())
+    throw InvalidArgument(fmt::format("--steps: expected one of {}, the grids in {}, got {}", fmt::join(std::views::keys(file.grids), ", "),
+                                      o.grid_file, s.karras.steps));
+  return found->second;
+}
+
 SamplingOptions sampling_of(Options& o, const Model& model) {
   SamplingOptions s = o.sampling;
   s.seeds = parse_seeds(o.seeds);
@@ -57,6 +76,10 @@ SamplingOptions sampling_of(Options& o, const Model& model) {
   // The defaults bend to what the network was trained on; levels asked for do not.
   if (o.sigma_min->count() == 0) s.karras.sigma_min = std::max(s.karras.sigma_min, model.sigma_min);
   if (o.sigma_max->count() == 0) s.karras.sigma_max = std::min(s.karras.sigma_max, model.sigma_max);
+  if ((s.schedule == "optimised") == o.grid_file.empty())
+    throw InvalidArgument("--grid_file: expected with --schedule optimised, and that with a file of grids");
+  if (!o.grid_file.empty()) s.sigmas = optimised_grid(o, s, model);
+  read_v3(o.v3, model, s);
   if (o.teleport != "off") {
     s.teleport = Teleport{.sigma = parse_level("--teleport", o.teleport), .mode = parse_teleport_mode(o.mode)};
   }
@@ -111,7 +134,7 @@ bool same_pictures(ordered_json a, ordered_json b) {
   for (ordered_json* settings : {&a, &b}) {
     if (!settings->is_object() || !settings->contains("seeds")) return false;
     (*settings)["seeds"] = parse_seeds((*settings)["seeds"].get<std::string>());
-    for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats"}) settings->erase(path);
+    for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats", "v3_stats"}) settings->erase(path);
   }
   return a == b;
 }
@@ -220,16 +243,20 @@ void add_sample(CLI::App& app, Cli& cli) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   verb->add_option("--solver", o->sampling.solver, fmt::format("one of {}", fmt::join(solver_names(), ", ")))->capture_default_str();
-  verb->add_option("--order", o->sampling.solve.order, "of dpmpp_2m, dpmpp_3m, unipc, deis and ipndm; 0: the solver's own")
+  verb->add_option("--order", o->sampling.solve.order, "of dpmpp_2m, dpmpp_3m, unipc, dpm_v3, deis and ipndm; 0: the solver's own")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb->add_flag("--lower_order_final", o->sampling.solve.lower_order_final, "the last steps of multistep solvers at orders ..., 2, 1");
   verb->add_option("--tolerance", o->sampling.solve.tolerance, "of rk45: error a step, relative to 1 + |x|")->capture_default_str();
+  add_v3_options(*verb, o->v3, o->sampling.solve);
   o->sigma_min = verb->add_option("--sigma_min", o->sampling.karras.sigma_min, "smallest positive level")->capture_default_str();
   o->sigma_max = verb->add_option("--sigma_max", o->sampling.karras.sigma_max, "largest level")->capture_default_str();
   verb->add_option("--rho", o->sampling.karras.rho, "how the karras grid is spaced")->capture_default_str();
-  verb->add_option("--schedule", o->sampling.schedule, fmt::format("how the levels are spaced: {}", fmt::join(schedule_names(), ", ")))
+  verb->add_option("--schedule", o->sampling.schedule,
+                   fmt::format("how the levels are spaced: {}, optimised (see --grid_file)", fmt::join(schedule_names(), ", ")))
       ->capture_default_str();
+  verb->add_option("--grid_file", o->grid_file,
+                   "of --schedule optimised: file of the network's grids (see fit --from_network --grid_file)");
   verb->add_option("--sigmas", o->sigmas, "the grid itself, strictly descending")->delimiter(',');
   verb->add_option("--denoise_to_zero", o->denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
   verb->add_option("--teleport", o->teleport, "off, or the noise level to jump to")->capture_default_str();

@@ -11,6 +11,7 @@
 #include "headstart/solve/residual.h"
 #include "headstart/solve/solver.h"
 #include "schedules.h"
+#include "v3_stats.h"
 
 namespace headstart::app {
 
@@ -64,6 +65,7 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
     }
   }
   if (plan.sigmas.size() < 2) throw InvalidArgument("--steps: expected at least two levels below the jump (a final 0 counts), got one");
+  require_v3_range(o, plan.sigmas);
   require_sigmas("--steps, --rho", plan.sigmas);  // an extreme rho makes levels that coincide or overflow
   const double lowest = plan.sigmas.back() > 0 ? plan.sigmas.back() : plan.sigmas[plan.sigmas.size() - 2];
   if (plan.sigmas.front() > model.sigma_max * (1 + 1e-9))
@@ -119,7 +121,7 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
     if (o.schedule == "karras") json["rho"] = o.karras.rho;
     json["denoise_to_zero"] = o.karras.final_zero;
   } else {
-    json["schedule"] = "given";
+    json["schedule"] = o.schedule == "optimised" ? o.schedule : "given";
   }
   json["teleport"] = o.teleport ? (o.teleport->mode == TeleportMode::tail ? "tail" : "respaced") : "off";
   json["sigma_skip"] = o.teleport ? nlohmann::ordered_json(plan.sigmas.front()) : nlohmann::ordered_json(nullptr);
@@ -131,6 +133,7 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
     json["teleport_stats"] = o.gaussian->path;
     json["teleport_stats_sha256"] = o.gaussian->sha256;
   }
+  describe_v3(o, json);
   json["sigmas"] = plan.sigmas;
   json["skipped_sigmas"] = plan.skipped;
   json["seeds"] = o.seeds_text;

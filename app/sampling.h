@@ -30,6 +30,12 @@ struct FittedGaussian {
   std::string path{}, sha256{};
 };
 
+/// The folder of a model's statistics, and the hashes of l.npz and sb.npz.
+struct V3Files {
+  std::string folder{};
+  std::vector<std::string> sha256{};
+};
+
 struct SamplingOptions {
   std::vector<std::int64_t> seeds;
   std::string seeds_text;
@@ -41,6 +47,7 @@ struct SamplingOptions {
   std::optional<Teleport> teleport{};
   std::optional<double> residual{};          ///< sigma_c: the Gaussian's part of each step by formula down to there
   std::optional<FittedGaussian> gaussian{};  ///< what teleport and residual take their formulas from
+  std::optional<V3Files> v3{};               ///< where solve.v3 is from
   std::int64_t batch = 64;
   OnEvaluation on_evaluation{};  ///< watches; changes no picture
 };
