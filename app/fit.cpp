@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "data_tensors.h"
+#include "fit_network.h"
 #include "headstart/error.h"
 #include "headstart/moments/fit_method.h"
 #include "headstart/moments/fit_mixture.h"
@@ -25,6 +26,7 @@ struct Options {
   FitOptions fit{};
   RandomisedOptions randomised{};
   MixtureOptions mixture{};
+  FromNetwork network{};
 
   bool is_mixture() const { return components != "1" || per_class || covariance != "lowrank"; }
   double bytes() const { return memory > 0 ? memory * 1e9 : available_memory() / 2; }
@@ -196,8 +198,23 @@ nlohmann::ordered_json fit_several_gaussians(Options& o, const Cli& cli, ImageSt
   return json;
 }
 
+/// What a network has no use for is refused.
+nlohmann::ordered_json fit_network_verb(const Options& o, const Cli& cli) {
+  if (o.is_mixture() || o.fit.cut.energy > 0 || o.method != "auto" || o.memory > 0 || o.fit.limit > 0 || o.mixture.held_out > 0)
+    throw InvalidArgument(
+        "--from_network: expected without --components, --per_class, --covariance, --held_out, --energy, --method, --memory and --limit");
+  return fit_from_network(
+      o.network,
+      {.data = o.data, .as = o.as, .out = o.out, .rank = o.fit.cut.rank, .mean_tail = o.tail == "mean", .seed = o.randomised.seed}, cli);
+}
+
 nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
   if (o.tail != "mean" && o.tail != "zero") throw InvalidArgument("--tail: expected one of mean, zero, got " + o.tail);
+  if (!o.network.network.empty()) return fit_network_verb(o, cli);
+  if (!o.network.v3_folder.empty() || !o.network.grid_file.empty())
+    throw InvalidArgument("--dpm_v3, --grid_file: expected with --from_network, which they are learnt from");
+  if (o.data.empty()) throw InvalidArgument("data: expected images or points (DATA), or --from_network");
+  if (o.out.empty()) throw InvalidArgument("--out: expected a statistics file to write");
   if (o.fit.cut.rank > 0 && o.fit.cut.energy > 0) throw InvalidArgument("--rank and --energy: expected one of them, got both");
   for (const auto& [name, value] : {std::pair("--energy", o.fit.cut.energy),
                                     {"--memory", o.memory},
@@ -220,11 +237,13 @@ nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
 
 void add_fit(CLI::App& app, Cli& cli) {
   auto o = std::make_shared<Options>();
-  auto* verb = add_verb(app, cli, "fit", "Fit a Gaussian, or a mixture of them, to a data set: means, eigenbases, eigenvalues, tails.",
+  auto* verb = add_verb(app, cli, "fit",
+                        "Fit a Gaussian, or a mixture of them, to a data set or to a network: means, eigenbases, eigenvalues, tails.",
                         [o](const Cli& c) { return fit_verb(*o, c); });
-  verb->add_option("data", o->data, "images or points (DATA)")->required();
+  verb->add_option("data", o->data, "images or points (DATA)");
   add_as_option(*verb, o->as);
-  verb->add_option("--out", o->out, "statistics file to write (.safetensors)")->required();
+  verb->add_option("--out", o->out, "statistics file to write (.safetensors)");
+  add_from_network_options(*verb, o->network);
   verb->add_option("--rank", o->fit.cut.rank, "keep this many eigenvectors")->check(CLI::PositiveNumber);
   verb->add_option("--energy", o->fit.cut.energy, "keep the fewest eigenvectors with this share of the variance (dense fit only)")
       ->check(CLI::Range(1e-12, 1.0));

@@ -1,10 +1,15 @@
 // The checks of a sampling run, and its grid.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "headstart/error.h"
+#include "headstart/solve/residual.h"
 #include "sampling.h"
 #include "schedules.h"
+#include "v3_stats.h"
 
 namespace headstart::app {
 namespace {
@@ -42,7 +47,9 @@ void require_churn(const SamplingOptions& o) {
 
 void require_residual(const SamplingOptions& o) {
   if (!o.residual) return;
-  if (o.solver != "dpmpp_2m") throw InvalidArgument(fmt::format("--residual: expected with --solver dpmpp_2m, got it with {}", o.solver));
+  const auto names = residual_solver_names();
+  if (std::ranges::find(names, o.solver) == names.end())
+    throw InvalidArgument(fmt::format("--residual: expected with --solver {}, got it with {}", fmt::join(names, ", "), o.solver));
   if (!o.closed_form->gaussian)
     throw InvalidArgument(fmt::format("--teleport_stats: expected one Gaussian with --residual, got the mixture {}", o.closed_form->path));
 }
@@ -96,6 +103,7 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
   SamplingPlan plan = split(o, grid);
   if (plan.sigmas.size() < 2) throw InvalidArgument("--steps: expected at least two levels below the jump (a final 0 counts), got one");
   require_sigmas("--steps, --rho", plan.sigmas);  // an extreme rho makes levels that coincide or overflow
+  require_v3_range(o, plan.sigmas);
   require_trained_levels(o, model, plan);
   return plan;
 }

@@ -3,8 +3,10 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <ranges>
 
 #include "cli.h"
+#include "headstart/calibrate/optimised_grid.h"
 #include "headstart/core/parallel.h"
 #include "headstart/data/npy.h"
 #include "headstart/data/npz.h"
@@ -68,7 +70,7 @@ bool same_pictures(ordered_json a, ordered_json b) {
   for (ordered_json* settings : {&a, &b}) {
     if (!settings->is_object() || !settings->contains("seeds")) return false;
     (*settings)["seeds"] = parse_seeds((*settings)["seeds"].get<std::string>());
-    for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats", "init"}) settings->erase(path);
+    for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats", "init", "v3_stats"}) settings->erase(path);
   }
   return a == b;
 }

@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <ranges>
 
+#include "headstart/calibrate/optimised_grid.h"
 #include "headstart/error.h"
 #include "schedules.h"
 
@@ -21,6 +23,20 @@ double parse_level(const char* option, const std::string& text) {
   } catch (const std::logic_error&) {
   }
   throw InvalidArgument(fmt::format("{}: expected off or a noise level, got {}", option, text));
+}
+
+/// The grid of --steps levels in the file.
+std::vector<double> optimised_grid(const SampleOptions& o, const SamplingOptions& s, const Model& model) {
+  if (!s.sigmas.empty() || !s.karras.final_zero)
+    throw InvalidArgument("--schedule: expected without --sigmas and --denoise_to_zero off, got optimised, whose levels are given");
+  const GridFile file = load_grids(o.grid_file);
+  if (file.network_sha256 != model.sha256)
+    throw InvalidArgument(fmt::format("--grid_file: expected grids of {}, got those of another network in {}", model.path, o.grid_file));
+  const auto found = file.grids.find(s.karras.steps);
+  if (found == file.grids.end())
+    throw InvalidArgument(fmt::format("--steps: expected one of {}, the grids in {}, got {}", fmt::join(std::views::keys(file.grids), ", "),
+                                      o.grid_file, s.karras.steps));
+  return found->second;
 }
 
 /// A grid comes by formula or as it is, and pictures say where theirs starts.
@@ -67,6 +83,10 @@ SamplingOptions sampling_of(const SampleOptions& o, const Model& model) {
   if (o.denoise_to_zero != "on" && o.denoise_to_zero != "off")
     throw InvalidArgument("--denoise_to_zero: expected one of on, off, got " + o.denoise_to_zero);
   s.karras.final_zero = o.denoise_to_zero == "on";
+  if ((s.schedule == "optimised") == o.grid_file.empty())
+    throw InvalidArgument("--grid_file: expected with --schedule optimised, and that with a file of grids");
+  if (!o.grid_file.empty()) s.sigmas = optimised_grid(o, s, model);
+  read_v3(o.v3, model, s);
   const TeleportMode mode = parse_teleport_mode(o.mode);
   if (o.teleport != "off") s.teleport = Teleport{.sigma = parse_level("--teleport", o.teleport), .mode = mode};
   if (o.residual != "off") {
@@ -92,11 +112,12 @@ void add_sample_options(CLI::App& verb, SampleOptions& o) {
   o.steps =
       verb.add_option("--steps", s.karras.steps, "grid points, a final 0 not counted")->check(CLI::PositiveNumber)->capture_default_str();
   verb.add_option("--solver", s.solver, fmt::format("one of {}", fmt::join(solver_names(), ", ")))->capture_default_str();
-  verb.add_option("--order", s.solve.order, "of dpmpp_2m, dpmpp_3m, unipc, deis and ipndm; 0: the solver's own")
+  verb.add_option("--order", s.solve.order, "of dpmpp_2m, dpmpp_3m, unipc, dpm_v3, deis and ipndm; 0: the solver's own")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb.add_flag("--lower_order_final", s.solve.lower_order_final, "the last steps of multistep solvers at orders ..., 2, 1");
   verb.add_option("--tolerance", s.solve.tolerance, "of rk45: error a step, relative to 1 + |x|")->capture_default_str();
+  add_v3_options(verb, o.v3, s.solve);
   verb.add_option("--S_churn", s.solve.churn.S_churn, "of heun: noise added on the way (EDM's algorithm 2); 0: none")
       ->capture_default_str();
   verb.add_option("--S_min", s.solve.churn.S_min, "smallest level at which it is added")->capture_default_str();
@@ -105,8 +126,9 @@ void add_sample_options(CLI::App& verb, SampleOptions& o) {
   o.sigma_min = verb.add_option("--sigma_min", s.karras.sigma_min, "smallest positive level")->capture_default_str();
   o.sigma_max = verb.add_option("--sigma_max", s.karras.sigma_max, "largest level")->capture_default_str();
   o.rho = verb.add_option("--rho", s.karras.rho, "how the karras grid is spaced")->capture_default_str();
-  o.schedule = verb.add_option("--schedule", s.schedule, fmt::format("how the levels are spaced: {}", fmt::join(schedule_names(), ", ")))
+  o.schedule = verb.add_option("--schedule", s.schedule, fmt::format("how the levels are spaced: {}, optimised (see --grid_file)", fmt::join(schedule_names(), ", ")))
                    ->capture_default_str();
+  verb.add_option("--grid_file", o.grid_file, "of --schedule optimised: file of the network's grids (see fit --from_network --grid_file)");
   verb.add_option("--sigmas", o.sigmas, "the grid itself, strictly descending")->delimiter(',');
   verb.add_option("--denoise_to_zero", o.denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
   verb.add_option("--init", o.init, "pictures to start from (DATA): seed s from picture s modulo their number");
@@ -118,7 +140,7 @@ void add_sample_options(CLI::App& verb, SampleOptions& o) {
                   "denoiser above)")
       ->capture_default_str();
   verb.add_option("--residual", o.residual,
-                  "off, or the noise level down to which each step's Gaussian part is solved by formula (with --solver dpmpp_2m)")
+                  "off, or the noise level down to which each step's Gaussian part is solved by formula (with a multistep solver)")
       ->capture_default_str();
   verb.add_option("--teleport_stats", o.teleport_stats, "the Gaussian or mixture of --teleport and --residual");
 }

@@ -7,6 +7,7 @@
 
 #include "denoisers.h"
 #include "sampling.h"
+#include "v3_stats.h"
 
 namespace headstart::app {
 
@@ -15,10 +16,11 @@ struct SampleOptions {
   ModelOptions model{};
   std::string seeds = "0-63", denoise_to_zero = "on";
   std::string teleport = "off", mode = "tail", residual = "off", teleport_stats;
-  std::string init;
+  std::string init, grid_file;
   double init_sigma = 0;
   std::vector<double> sigmas;
   SamplingOptions sampling{};
+  V3Options v3{};
   /// Whether they were given: defaults bend to what a network was trained on, levels asked for do not.
   CLI::Option *steps = nullptr, *rho = nullptr, *schedule = nullptr, *sigma_min = nullptr, *sigma_max = nullptr;
 };

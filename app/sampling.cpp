@@ -9,6 +9,7 @@
 #include "headstart/solve/noise.h"
 #include "headstart/solve/residual.h"
 #include "headstart/solve/solver.h"
+#include "v3_stats.h"
 
 namespace headstart::app {
 namespace {
@@ -102,7 +103,7 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
     if (o.schedule == "karras") json["rho"] = o.karras.rho;
     json["denoise_to_zero"] = o.karras.final_zero;
   } else {
-    json["schedule"] = "given";
+    json["schedule"] = o.schedule == "optimised" ? o.schedule : "given";
   }
   describe_head_start(json, o, plan);
   json["sigma_start"] = plan.sigma_start;
@@ -111,6 +112,7 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
     json["init_count"] = o.init->count;
     json["init_sha256"] = o.init->sha256;
   }
+  describe_v3(o, json);
   json["sigmas"] = plan.sigmas;
   json["skipped_sigmas"] = plan.skipped;
   json["seeds"] = o.seeds_text;

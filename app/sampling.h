@@ -20,6 +20,12 @@
 
 namespace headstart::app {
 
+/// The folder of a model's statistics, and the hashes of l.npz and sb.npz.
+struct V3Files {
+  std::string folder{};
+  std::vector<std::string> sha256{};
+};
+
 struct SamplingOptions {
   std::vector<std::int64_t> seeds;
   std::string seeds_text;
@@ -33,6 +39,7 @@ struct SamplingOptions {
   std::optional<double> residual{};         ///< sigma_c: the Gaussian's part of each step by formula down to there
   std::optional<ClosedForm> closed_form{};  ///< what teleport and residual take their formulas from
   std::optional<StartImages> init{};        ///< the noise is added to these
+  std::optional<V3Files> v3{};              ///< where solve.v3 is from
   double sigma_start = 0;  ///< where the noise is, if that is above the grid: the closed form carries the state to the grid's first level
   std::int64_t batch = 64;
   OnEvaluation on_evaluation{};  ///< watches; changes no picture

@@ -17,6 +17,7 @@ ROOMS = {
     "flow": "exact flow of a Gaussian, teleportation",
     "solve": "grids of noise levels, solvers",
     "nets": "networks: U-Net, TorchScript, training",
+    "calibrate": "what is learnt from a network before sampling",
     "metrics": "features, Frechet distance",
     "report": "result structs to one HTML page: no torch",
     "app": "the command line, one file a verb",

@@ -44,12 +44,12 @@ Choice choose_head_start(const Tensor& reference, const Candidates& candidates, 
   };
   const auto best = [&] { return std::ranges::min_element(choice.trials, {}, &Trial::error)->start; };
 
-  attempt({});
+  attempt(candidates.given);
   HeadStart start = candidates.given;
   if (!candidates.switches.empty()) start.sigma_c = candidates.switches.front();
-  if (candidates.skips.empty()) attempt(start);
+  if (candidates.skips.empty() && start.sigma_c != candidates.given.sigma_c) attempt(start);
   for (const double skip : candidates.skips) attempt({.sigma_skip = skip, .sigma_c = start.sigma_c});
-  start.sigma_skip = best().sigma_skip;
+  if (!candidates.skips.empty()) start.sigma_skip = best().sigma_skip;
   for (std::size_t i = 1; i < candidates.switches.size(); ++i) attempt({.sigma_skip = start.sigma_skip, .sigma_c = candidates.switches[i]});
   choice.best = best();
   return choice;

@@ -74,12 +74,17 @@ GaussianStats cut_to_rank(const GaussianStats& stats, std::int64_t rank) {
 }
 
 void save_stats(const std::string& path, const GaussianStats& stats) {
+  auto metadata = stats_metadata(stats);
+  if (!stats.network_sha256.empty()) {
+    metadata.erase("data_sha256");
+    metadata["network_sha256"] = stats.network_sha256;
+  }
   write_tensors(path,
                 {{"mean", stats.mean},
                  {"basis", stats.basis},
                  {"eigenvalues", stats.eigenvalues},
                  {"tail", torch::scalar_tensor(stats.tail, torch::kFloat64)}},
-                stats_metadata(stats));
+                metadata);
 }
 
 GaussianStats load_stats(const std::string& path) { return read_gaussian(StatsFile(path)); }
@@ -97,6 +102,7 @@ GaussianStats read_gaussian(const StatsFile& file) {
                             stats.basis.size(1)));
   file.require_spectrum(stats.basis, stats.eigenvalues, tail);
   file.describe(stats);
+  if (file.has_metadata("network_sha256")) stats.network_sha256 = file.metadata("network_sha256");
   return stats;
 }
 

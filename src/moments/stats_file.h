@@ -37,7 +37,7 @@ class StatsFile {
   void describe(Stats& stats) const {
     std::tie(stats.shape, stats.count) = shape_and_count(stats.dim());
     std::tie(stats.range_low, stats.range_high) = range();
-    stats.data_sha256 = metadata("data_sha256");
+    if (!has_metadata("network_sha256")) stats.data_sha256 = metadata("data_sha256");
   }
 
   [[noreturn]] void refuse(const std::string& what) const;

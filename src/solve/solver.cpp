@@ -9,6 +9,7 @@
 #include "headstart/solve/adams.h"
 #include "headstart/solve/ancestral.h"
 #include "headstart/solve/dpm_solver.h"
+#include "headstart/solve/dpm_v3.h"
 #include "headstart/solve/one_step.h"
 #include "headstart/solve/unipc.h"
 
@@ -32,6 +33,7 @@ const std::vector<Entry>& entries() {
                                       {"dpmpp_3s", sample_dpmpp_3s},
                                       {"unipc_bh1", sample_unipc_bh1, 3},
                                       {"unipc_bh2", sample_unipc_bh2, 3},
+                                      {"dpm_v3", sample_dpm_v3, 3},
                                       {"deis", sample_deis, 4},
                                       {"ipndm", sample_ipndm, 4},
                                       {"ddpm", sample_ddpm, 0, true},

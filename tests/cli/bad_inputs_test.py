@@ -26,6 +26,8 @@ FIT6 = "fit in/data6.npy --out out.safetensors "
 FLOW = "flow in/points6.npy --stats in/stats6.safetensors --out out.npy "
 DENOISE = "denoise in/points6.npy --out out.npy "
 SAMPLE = "sample --stats in/stats.safetensors --outdir run --seeds 0-3 "
+FIT_NET = "fit --from_network in/net.safetensors --out out.safetensors "
+SAMPLE_V3 = "sample --network in/net.safetensors --outdir run --seeds 0-3 --solver dpm_v3 --v3_stats in/v3 "
 SAMPLE_NET = "sample --network in/net.safetensors --outdir run --seeds 0-3 "
 TRAIN = "train --data in/images.idx --out net.safetensors --images 64 " + " ".join(cli.TINY) + " "
 EVALUATE = "evaluate --samples in/run --reference in/images.idx "
@@ -57,6 +59,21 @@ USAGE = [
     (2, "--tail|median|mean|zero", FIT6 + "--tail median"),
     (2, "--as|blue|grey|rgb", FIT + "--as blue"),
     (2, "--as|in/data6.npy|floats", FIT6 + "--as grey"),
+    (2, "data|--from_network", "fit --out out.safetensors"),
+    # fit from a network
+    (2, "--out|--dpm_v3|--grid_file", "fit --from_network in/net.safetensors"),
+    (2, "--from_network|in/images.idx", FIT_NET + "in/images.idx"),
+    (2, "--from_network|--components", FIT_NET + "--components 2"),
+    (2, "--from_network|--energy", FIT_NET + "--energy 0.5"),
+    (2, "--rank|64|65", FIT_NET + "--rank 65"),
+    (2, "--sigma", FIT_NET + "--sigma 0"),
+    (2, "--passes", FIT_NET + "--passes 1"),
+    (2, "--points|3", FIT_NET + "--points 3"),
+    (2, "--dpm_v3|--from_network", FIT6 + "--dpm_v3 v3"),
+    (2, "--grid_file|--from_network", FIT6 + "--grid_file grids.json"),
+    (2, "--v3_points", "fit --from_network in/net.safetensors --dpm_v3 v3 --v3_points 1"),
+    (2, "in/data6.npy|1,8,8|1,1,6", "fit in/data6.npy --from_network in/net.safetensors --dpm_v3 v3 --v3_points 4 --v3_cells 2"),
+    (2, "--grid_steps|64|65", "fit --from_network in/net.safetensors --grid_file grids.json --grid_steps 5,65"),
     # flow
     (2, "in/points5.npy|6|5", "flow in/points5.npy --stats in/stats6.safetensors --out out.npy --from 2 --to 1"),
     (2, "--from", FLOW + "--from 0 --to 1"),
@@ -130,6 +147,18 @@ USAGE = [
     (2, "--S_min|--S_churn", SAMPLE + "--S_min 1"),
     (2, "--S_min|--S_max", SAMPLE + "--S_churn 1 --S_min 2 --S_max 1"),
     (2, "--S_noise", SAMPLE + "--S_churn 1 --S_noise -1"),
+    (2, "--v3_stats|dpm_v3", SAMPLE_NET + "--solver dpm_v3"),
+    (2, "--v3_stats|dpm_v3|heun", SAMPLE_NET + "--v3_stats in/v3"),
+    (2, "--corrector|dpm_v3|heun", SAMPLE_NET + "--corrector"),
+    (2, "--order|dpm_v3|4", SAMPLE_V3 + "--order 4"),
+    (2, "--v3_range|2,1", SAMPLE_V3 + "--v3_range 2,1"),
+    (2, "--v3_stats|[0.01, 50]|in/v3|80", SAMPLE_V3 + "--v3_range 0.01,50"),
+    (2, "--v3_stats|[0.01, 50]|0.005", SAMPLE_V3 + "--v3_range 0.01,50 --sigma_max 20 --sigma_min 0.005"),
+    (2, "--grid_file|optimised", SAMPLE_NET + "--schedule optimised"),
+    (2, "--grid_file|optimised", SAMPLE_NET + "--grid_file in/grids.json"),
+    (2, "--grid_file|in/grids.json|in/stats.safetensors", SAMPLE + "--schedule optimised --grid_file in/grids.json --steps 3"),
+    (2, "--steps|3, 4|in/grids.json|5", SAMPLE_NET + "--schedule optimised --grid_file in/grids.json --steps 5"),
+    (2, "--schedule|--sigmas|optimised", SAMPLE_NET + "--schedule optimised --grid_file in/grids.json --sigmas 5,1,0"),
     # train
     (2, "8", "train --data in/images.idx --out net.safetensors --images 64 --channels 8 --channel_mult 1,1,1,1,1 --blocks 1"),
     (2, "sigma_data", TRAIN + "--sigma_data -1"),
@@ -156,6 +185,10 @@ DAMAGED = [
     ("folder", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "magic", "size", "alpha", "mixed", "jpeg", "labels"]),
     ("pictures.zip", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "member", "size", "json", "labels", "absent", "none"]),
     ("batch.bin", "fit {file} --out out.safetensors", ["missing", "empty", "cut", "label"]),
+    ("v3", "sample --network in/net.safetensors --outdir run --seeds 0 --steps 2 --solver dpm_v3 --v3_stats {file}",
+     ["missing", "empty", "cut", "key", "shape", "range"]),
+    ("grids", "sample --network in/net.safetensors --outdir run --seeds 0 --steps 3 --schedule optimised --grid_file {file}",
+     ["missing", "empty", "cut", "magic", "order"]),
     ("cifar", "train --data {file} --out net.safetensors --images 64", ["absent", "cut", "label"]),
 ]
 
@@ -244,11 +277,35 @@ def damage_cifar(path, way):
             (path / ("data_batch_%d.bin" % i)).write_bytes(bad if i == 3 else cifar_records(2))
 
 
+def damage_v3(path, way):
+    """A folder of DPM-Solver-v3's statistics."""
+    if way == "empty":
+        path.mkdir()
+        return
+    shutil.copytree(inputs / "v3", path)
+    if way == "cut":
+        (path / "sb.npz").write_bytes((path / "sb.npz").read_bytes()[:-30])
+    elif way == "key":
+        shutil.copy(path / "l.npz", path / "sb.npz")
+    elif way == "shape":
+        with zipfile.ZipFile(path / "l.npz", "w") as archive:
+            archive.writestr("l.npy", cli.npy_bytes((3, 1, 4, 4), [1.0] * 48))
+    elif way == "range":
+        (path / "range.json").write_text('{"sigma_min": "low"}')
+
+
+def damage_grids(path, way):
+    text = (inputs / "grids.json").read_text()
+    bad = {"empty": "", "cut": text[:-10], "magic": '{"network_sha256": ""}', "order": text.replace("80.0", "0.001", 1)}
+    path.write_text(bad[way])
+
+
 def damage(path, kind, way):
     """Makes `path` a file (or folder) of the kind that is damaged in this way. The good ones are among the inputs."""
     if way == "missing":
         return
-    writers = {"folder": damage_folder, "pictures.zip": damage_zip, "batch.bin": damage_cifar, "cifar": damage_cifar}
+    writers = {"folder": damage_folder, "pictures.zip": damage_zip, "batch.bin": damage_cifar, "cifar": damage_cifar, "v3": damage_v3,
+               "grids": damage_grids}
     if kind in writers:
         writers[kind](path, way)
         return
@@ -304,6 +361,8 @@ def setUpModule():
     cli.succeed("fit", inputs / "images.idx", "--out", inputs / "stats.safetensors")
     cli.succeed("fit", inputs / "data6.npy", "--out", inputs / "stats6.safetensors")
     cli.succeed("train", "--data", inputs / "images.idx", "--out", inputs / "net.safetensors", "--images", 32, *cli.TINY)
+    cli.succeed("fit", "--from_network", inputs / "net.safetensors", "--dpm_v3", inputs / "v3", "--v3_points", 4, "--v3_cells", 2,
+                "--grid_file", inputs / "grids.json", "--grid_steps", "3,4")
     # in/stats.safetensors is named as the tables name it, because a run's settings hold the name.
     cli.succeed(*shlex.split(SAMPLE.replace("--outdir run", "--outdir in/run")), cwd=root)
     (inputs / "foreign").mkdir()

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "headstart/denoise/mixture.h"
 #include "headstart/error.h"
 #include "headstart/flow/gaussian_flow.h"
+#include "headstart/solve/dpm_v3.h"
 #include "headstart/solve/noise.h"
 #include "headstart/solve/sigmas.h"
 #include "headstart/solve/solver.h"
@@ -43,6 +45,12 @@ double error_against_flow(const Solver& solver, std::int64_t steps, std::int64_t
   const auto sigmas = grid_of(steps);
   const Tensor end = solver(GaussianDenoiser(s), x, sigmas, {.order = order});
   return (end - gaussian_flow(s, x, {.from = sigmas.front(), .to = sigmas.back()})).norm().item<double>();
+}
+
+/// Those of data prediction, for the solver that needs some.
+std::shared_ptr<const V3Statistics> plain_statistics() {
+  const Tensor none = torch::zeros({2, kConvergenceDim}, torch::kFloat64);
+  return std::make_shared<const V3Statistics>(V3Statistics{.l = none + 1, .s = none, .b = none});
 }
 
 struct KnownOrder {
@@ -102,7 +110,7 @@ TEST(Solvers, SpendTheEvaluationsTheySay) {
     SeededNoise noise({1, 2}, {1, 1, kConvergenceDim});
     const auto evaluations = [&](const std::vector<double>& sigmas) {
       const Counted counted(denoiser);
-      find_solver(name)(counted, x, sigmas, {.noise = [&] { return noise.next(); }});
+      find_solver(name)(counted, x, sigmas, {.noise = [&] { return noise.next(); }, .v3 = plain_statistics()});
       return counted.nfe();
     };
     const auto [zero, least] = expected.contains(name) ? expected.at(name) : std::pair(8, 7);
@@ -116,7 +124,7 @@ TEST(Solvers, EndWithTheFinalDenoiseWhicheverTheyAre) {
   const Tensor x = random_normal({3, kConvergenceDim}, 4);
   for (const auto& name : solver_names()) {
     SeededNoise noise({1, 2, 3}, {1, 1, kConvergenceDim});
-    const Tensor end = find_solver(name)(denoiser, x, {1, 0}, {.noise = [&] { return noise.next(); }});
+    const Tensor end = find_solver(name)(denoiser, x, {1, 0}, {.noise = [&] { return noise.next(); }, .v3 = plain_statistics()});
     EXPECT_LT(largest_difference(end, denoiser.denoise(x, 1.0)), 1e-14) << name;
   }
 }

@@ -52,17 +52,17 @@ struct Trial {
 
 struct Choice {
   HeadStart best;
-  std::vector<Trial> trials;  ///< in the order they were made; the first has neither teleport nor residual form
+  std::vector<Trial> trials;  ///< in the order they were made; the first has no help but what is given
 };
 
 struct Candidates {
   std::vector<double> skips;     ///< where to jump to, descending; empty: `given` decides
   std::vector<double> switches;  ///< sigma_c; empty: `given` decides
-  HeadStart given{};             ///< what is not searched for
+  HeadStart given{};             ///< what is not searched for: empty where it is
 };
 
-/// Tries no help at all, then every jump (with the first switch), then every switch with the best jump, and takes what ends nearest to the
-/// reference.
+/// Tries what is given alone, then every jump (with the first switch), then every switch with the best jump, and takes what ends nearest
+/// to the reference.
 /// @param draw  the end points [B, D] of the sampler with a head start, from the noise that the reference started from
 /// Cost 1 + skips.size() + switches.size() runs of the sampler.
 Choice choose_head_start(const torch::Tensor& reference, const Candidates& candidates,

@@ -21,6 +21,7 @@ struct GaussianStats {
   std::int64_t count = 0;                 ///< data points behind it; 0 where unknown
   double range_low = -1, range_high = 1;  ///< of the data, in data units
   std::string data_sha256{};              ///< of the float32 values in stream order; empty where unknown
+  std::string network_sha256{};           ///< of the network's file, where it was read off one instead
 
   std::int64_t dim() const { return mean.size(0); }
   std::int64_t rank() const { return eigenvalues.size(0); }

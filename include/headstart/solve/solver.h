@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,15 +24,20 @@ struct Churn {
   double highest = std::numeric_limits<double>::infinity();  ///< no level is lifted above it: where a network's range ends
 };
 
+struct V3Statistics;
+
 struct SolveOptions {
   /// Called after each step with its index and the state at sigmas[index + 1]; may throw to stop.
   std::function<void(std::size_t, const torch::Tensor&)> on_step{};
   /// The next standard normal noise for all rows, [B, D] float64; stochastic solvers need it.
   std::function<torch::Tensor()> noise{};
-  std::int64_t order = 0;          ///< of multistep solvers: 1 to what the solver has; 0: its own default
-  bool lower_order_final = false;  ///< the last steps at orders ..., 2, 1, for grids that do not end in 0
-  Churn churn{};                   ///< of Heun's method
-  double tolerance = 1e-3;         ///< of adaptive solvers: error a step, relative to 1 + |x|, root mean square over the row
+  std::int64_t order = 0;                    ///< of multistep solvers: 1 to what the solver has; 0: its own default
+  bool lower_order_final = false;            ///< the last steps at orders ..., 2, 1, for grids that do not end in 0
+  Churn churn{};                             ///< of Heun's method
+  double tolerance = 1e-3;                   ///< of adaptive solvers: error a step, relative to 1 + |x|, root mean square over the row
+  std::shared_ptr<const V3Statistics> v3{};  ///< of the model; dpm_v3 needs them
+  bool corrector = false;                    ///< of dpm_v3, see there
+  bool pseudo_order = false;                 ///< of dpm_v3, see there
 };
 
 /// Carries x from sigmas.front() to sigmas.back().
