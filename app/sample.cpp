@@ -86,7 +86,10 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   if (!images && !o.npz) throw InvalidArgument("--npz: expected with data that are not images (shape " + to_string(model.shape) + ")");
   if (o.npz && (o.subdirs || !o.grid.empty()))
     throw InvalidArgument("--npz: expected without --subdirs and --grid, which are about PNG files");
-  const SamplingOptions s = sampling_of(o.sample, model);
+  SamplingOptions s = sampling_of(o.sample, model);
+  const AutoOptions automatic = automatic_of(o.sample);
+  ordered_json calibration;
+  if (automatic.teleport || automatic.residual) calibration = choose_start(s, model, automatic, cli);
   const SamplingPlan plan = plan_sampling(s, model);
   ordered_json settings = describe(model, s, plan);
   settings["files"] = o.npz ? "npz" : o.subdirs ? "png/subdirs" : "png";
@@ -115,6 +118,7 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   run["program"] = version();
   run["command"] = command_line();
   run["settings"] = settings;
+  if (!calibration.is_null()) run["calibration"] = calibration;
   run["finished"] = false;
   for (const char* key : {"nfe", "drawn", "seconds", "images_per_second"}) run[key] = earlier.value(key, ordered_json());
   run["count"] = s.seeds.size();
@@ -161,10 +165,12 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   json["nfe"] = run["nfe"];
   json["sigmas"] = plan.sigmas;
   json["sigma_skip"] = settings["sigma_skip"];
+  json["sigma_c"] = s.residual ? ordered_json(*s.residual) : ordered_json();
   json["solver"] = s.solver;
   json["seconds"] = run["seconds"];
   json["images_per_second"] = run["images_per_second"];
   json["count"] = run["count"];
+  if (!calibration.is_null()) json["calibration"] = calibration;
   say(cli, fmt::format("{}: {} samples, {} NFE, solver {}, {}{:.1f} s", o.outdir, s.seeds.size(), run["nfe"].dump(), s.solver,
                        head_start_line(s, plan), run["seconds"].get<double>()));
   return json;

@@ -22,7 +22,7 @@ double parse_level(const char* option, const std::string& text) {
     if (end == text.size()) return level;
   } catch (const std::logic_error&) {
   }
-  throw InvalidArgument(fmt::format("{}: expected off or a noise level, got {}", option, text));
+  throw InvalidArgument(fmt::format("{}: expected off, auto or a noise level, got {}", option, text));
 }
 
 /// The grid of --steps levels in the file.
@@ -88,20 +88,31 @@ SamplingOptions sampling_of(const SampleOptions& o, const Model& model) {
   if (!o.grid_file.empty()) s.sigmas = optimised_grid(o, s, model);
   read_v3(o.v3, model, s);
   const TeleportMode mode = parse_teleport_mode(o.mode);
-  if (o.teleport != "off") s.teleport = Teleport{.sigma = parse_level("--teleport", o.teleport), .mode = mode};
-  if (o.residual != "off") {
+  const bool automatic = o.teleport == "auto" || o.residual == "auto";
+  if (o.teleport != "off" && o.teleport != "auto") s.teleport = Teleport{.sigma = parse_level("--teleport", o.teleport), .mode = mode};
+  if (o.residual != "off" && o.residual != "auto") {
     s.residual = parse_level("--residual", o.residual);
     if (!(*s.residual >= 0)) throw InvalidArgument("--residual: expected off or a noise level >= 0, got " + o.residual);
   }
-  if ((s.teleport || s.residual) && o.teleport_stats.empty())
+  if ((s.teleport || s.residual || automatic) && o.teleport_stats.empty())
     throw InvalidArgument(
-        fmt::format("--teleport_stats: expected a statistics file, which --{} needs", s.teleport ? "teleport" : "residual"));
+        fmt::format("--teleport_stats: expected a statistics file, which --{} needs", o.teleport != "off" ? "teleport" : "residual"));
   if (!o.teleport_stats.empty()) s.closed_form = open_closed_form(o.teleport_stats, model, o.model.label);
   set_range(s, o, model);
-  if (s.closed_form && !s.teleport && !s.residual && s.sigma_start == 0)
+  if (s.closed_form && !s.teleport && !s.residual && !automatic && s.sigma_start == 0)
     throw InvalidArgument("--teleport_stats: expected with --teleport, --residual, or a network whose levels end below the default grid's");
   if (!o.init.empty()) s.init = open_start_images(o.init, model, s.seeds);
   return s;
+}
+
+AutoOptions automatic_of(const SampleOptions& o) {
+  AutoOptions automatic = o.automatic;
+  automatic.teleport = o.teleport == "auto";
+  automatic.residual = o.residual == "auto";
+  automatic.mode = parse_teleport_mode(o.mode);
+  if (!automatic.teleport && !automatic.residual && !(automatic.data.empty() && automatic.file.empty()))
+    throw InvalidArgument("--calibration_data, --calibration_file: expected with --teleport auto or --residual auto");
+  return automatic;
 }
 
 void add_sample_options(CLI::App& verb, SampleOptions& o) {
@@ -133,15 +144,16 @@ void add_sample_options(CLI::App& verb, SampleOptions& o) {
   verb.add_option("--denoise_to_zero", o.denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
   verb.add_option("--init", o.init, "pictures to start from (DATA): seed s from picture s modulo their number");
   verb.add_option("--init_sigma", o.init_sigma, "noise level at which --init starts, the grid's first");
-  verb.add_option("--teleport", o.teleport, "off, or the noise level down to which a closed form takes the model's place")
+  verb.add_option("--teleport", o.teleport, "off, auto, or the noise level down to which a closed form takes the model's place")
       ->capture_default_str();
   verb.add_option("--teleport_mode", o.mode,
                   "tail (jump, keep the rest of the grid), respaced (jump, as many steps below it) or replace (no jump: the closed form as "
                   "denoiser above)")
       ->capture_default_str();
   verb.add_option("--residual", o.residual,
-                  "off, or the noise level down to which each step's Gaussian part is solved by formula (with a multistep solver)")
+                  "off, auto, or the noise level down to which each step's Gaussian part is solved by formula (with a multistep solver)")
       ->capture_default_str();
+  add_auto_options(verb, o.automatic);
   verb.add_option("--teleport_stats", o.teleport_stats, "the Gaussian or mixture of --teleport and --residual");
 }
 

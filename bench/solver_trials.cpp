@@ -1,12 +1,13 @@
 // Samples of many settings in one process, each measured: one JSON object a line in, one a line out. The program behind
 // scripts/solver_table.py, which asks and keeps the answers.
 //
-//   solver_trials NETWORK STATS FEATURES REFERENCE.npz
-//   {"solver": "dpmpp_2m", "steps": 5, "sigma_min": 0.1, "rho": 7, "teleport": 10, "residual": null, "weight": "mode", "first_seed": 0,
+//   solver_trials NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA [V3_FOLDER]
+//   {"solver": "dpmpp_2m", "steps": 5, "sigma_min": 0.1, "rho": 7, "teleport": 10, "residual": "auto", "weight": "mode", "first_seed": 0,
 //    "num": 1000, "resamples": 200}
 //
+// "teleport" (respaced) and "residual" are a level, null or "auto": chosen on 64 seeds of their own as `sample --teleport auto` does.
 // The answer has the question's keys and nfe, sigmas, frechet, low, high, rmse (against the converged end points of the same seeds; null
-// for stochastic solvers), seconds, network_seconds.
+// for stochastic solvers), seconds, network_seconds; sigma_skip and sigma_c where they were chosen, with all trials.
 
 #include <fmt/format.h>
 
@@ -18,10 +19,14 @@
 #include <numeric>
 #include <thread>
 
+#include "headstart/calibrate/head_start.h"
+#include "headstart/calibrate/v3_statistics.h"
 #include "headstart/core/blas.h"
 #include "headstart/core/parallel.h"
+#include "headstart/data/image_stream.h"
 #include "headstart/denoise/counted.h"
 #include "headstart/denoise/denoiser.h"
+#include "headstart/denoise/gaussian.h"
 #include "headstart/flow/teleport.h"
 #include "headstart/metrics/features.h"
 #include "headstart/metrics/frechet.h"
@@ -38,7 +43,8 @@ namespace {
 using nlohmann::json;
 using torch::Tensor;
 
-constexpr std::int64_t kBatch = 256;
+constexpr std::int64_t kBatch = 256, kCalibrationSeeds = 64, kFirstCalibrationSeed = 1'000'000'000;
+const std::vector<double> kSkips{40, 28, 20, 14, 10, 7, 5, 3.5, 2.5}, kSwitches{1, 0.5, 2};
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -62,16 +68,20 @@ class Timed : public Denoiser {
 
 class Trials {
  public:
-  Trials(const std::string& network, const std::string& stats, const std::string& features, const std::string& reference)
-      : network_(load_network(network)),
-        stats_(load_stats(stats)),
-        features_(open_features(features, network_->info().shape)),
-        reference_(read_reference(reference).moments) {}
+  explicit Trials(char** paths, const char* v3)
+      : network_(load_network(paths[0])),
+        stats_(load_stats(paths[1])),
+        features_(open_features(paths[2], network_->info().shape)),
+        reference_(read_reference(paths[3]).moments),
+        held_out_(paths[4]) {
+    if (v3 != nullptr) v3_ = std::make_shared<V3Statistics>(load_v3(v3, network_->info().shape));
+  }
 
   json answer(const json& question) {
     json answer = question;
     const auto first = question.value("first_seed", std::int64_t{0}), num = question.at("num").get<std::int64_t>();
     const auto name = question.at("solver").get<std::string>();
+    const HeadStart start = head_start(question, name, answer);
     double seconds = 0, network_seconds = 0;
     std::int64_t nfe = 0;
     std::vector<Tensor> ends;
@@ -80,9 +90,9 @@ class Trials {
       std::iota(seeds.begin(), seeds.end(), first + begin);
       const Timed timed(*network_);
       const Counted counted(timed);
-      const double start = now();
-      ends.push_back(sample(question, name, counted, seeds, answer));
-      seconds += now() - start;
+      const double begun = now();
+      ends.push_back(sample(question, name, counted, seeds, start, answer));
+      seconds += now() - begun;
       network_seconds += timed.seconds();
       nfe = counted.nfe();
     }
@@ -90,7 +100,8 @@ class Trials {
     answer["nfe"] = nfe;
     answer["seconds"] = seconds;
     answer["network_seconds"] = network_seconds;
-    answer["rmse"] = nullptr;
+    answer["rmse"] = answer["frechet"] = nullptr;
+    if (!end.isfinite().all().item<bool>()) return answer;
     if (!is_stochastic(name)) answer["rmse"] = (end - converged(first, num)).square().mean().sqrt().item<double>();
     const Tensor features = features_of(end);
     const double distance = frechet_distance(feature_moments(features), reference_).value;
@@ -104,29 +115,79 @@ class Trials {
   }
 
  private:
-  Tensor sample(const json& q, const std::string& name, const Denoiser& denoiser, const std::vector<std::int64_t>& seeds, json& answer) {
+  Tensor sample(const json& q, const std::string& name, const Denoiser& denoiser, const std::vector<std::int64_t>& seeds,
+                const HeadStart& start, json& answer) {
     KarrasOptions grid{.steps = q.at("steps").get<std::int64_t>(), .sigma_min = q.value("sigma_min", 0.002), .rho = q.value("rho", 7.0)};
     SeededNoise noise(seeds, network_->info().shape);
     Tensor x = grid.sigma_max * noise.next();
-    if (q.contains("teleport") && q["teleport"].is_number()) {
-      const double skip = q["teleport"].get<double>();
-      x = teleport(stats_, x, grid.sigma_max, skip);
-      grid.sigma_max = skip;
+    if (start.sigma_skip) {
+      const SigmaStep jump{.from = grid.sigma_max, .to = *start.sigma_skip};
+      x = is_stochastic(name) ? stochastic_jump(stats_, x, jump, noise.next()) : teleport(stats_, x, jump.from, jump.to);
+      grid.sigma_max = jump.to;
     }
     Solver solver = find_solver(name);
-    if (q.contains("residual") && q["residual"].is_number()) {
+    if (start.sigma_c) {
       const auto weight = q.value("weight", "mode") == "scalar" ? ResidualWeight::scalar : ResidualWeight::mode;
-      solver = residual_solver(name, std::make_shared<GaussianPart>(stats_), {.sigma_c = q["residual"].get<double>(), .weight = weight});
+      solver = residual_solver(name, std::make_shared<GaussianPart>(stats_), {.sigma_c = *start.sigma_c, .weight = weight});
     }
     const auto sigmas = karras_sigmas(grid);
     answer["sigmas"] = sigmas;
     return solver(denoiser, x, sigmas,
                   {.noise = [&] { return noise.next(); },
                    .order = q.value("order", std::int64_t{0}),
-                   .lower_order_final = q.value("lower_order_final", false)});
+                   .lower_order_final = q.value("lower_order_final", false),
+                   .v3 = v3_});
   }
 
-  /// Where the seeds' own paths end: 64 steps of Heun, 127 evaluations, a seed once.
+  HeadStart head_start(const json& q, const std::string& name, json& answer) {
+    const auto level = [&](const char* key) {
+      return q.contains(key) && q[key].is_number() ? std::optional(q[key].get<double>()) : std::nullopt;
+    };
+    const auto is_auto = [&](const char* key) { return q.value(key, json()) == "auto"; };
+    const HeadStart given{.sigma_skip = level("teleport"), .sigma_c = level("residual")};
+    if (!is_auto("teleport") && !is_auto("residual")) return given;
+    std::vector<std::int64_t> seeds(kCalibrationSeeds);
+    std::iota(seeds.begin(), seeds.end(), kFirstCalibrationSeed);
+    const Choice choice = choose_head_start(reference(seeds),
+                                            {.skips = is_auto("teleport") ? kSkips : std::vector<double>{},
+                                             .switches = is_auto("residual") ? kSwitches : std::vector<double>{},
+                                             .given = given},
+                                            [&](const HeadStart& start) {
+                                              json ignored;
+                                              return sample(q, name, *network_, seeds, start, ignored);
+                                            });
+    const auto to_json = [](const std::optional<double>& value) { return value ? json(*value) : json(); };
+    for (const Trial& trial : choice.trials)
+      answer["trials"].push_back({to_json(trial.start.sigma_skip), to_json(trial.start.sigma_c), trial.error});
+    answer["sigma_skip"] = to_json(choice.best.sigma_skip);
+    answer["sigma_c"] = to_json(choice.best.sigma_c);
+    return choice.best;
+  }
+
+  /// The reference ends of the calibration, once for all.
+  const Tensor& reference(const std::vector<std::int64_t>& seeds) {
+    if (reference_ends_.defined()) return reference_ends_;
+    const Tensor points = held_out_points(256);
+    std::vector<std::int64_t> others(static_cast<std::size_t>(points.size(0)));
+    std::iota(others.begin(), others.end(), kFirstCalibrationSeed + kCalibrationSeeds);
+    const Crossing crossing =
+        find_crossing(*network_, GaussianDenoiser(stats_), points, noise_of(others, network_->info().shape),
+                      spaced_sigmas(log_spacing(), {.steps = 20, .sigma_min = 1, .sigma_max = 80, .final_zero = false}));
+    for (const auto& e : crossing.errors)
+      std::cerr << fmt::format("sigma {:.3g}: denoising error of the network {:.5g}, of the Gaussian {:.5g}\n", e.sigma, e.network,
+                               e.closed_form);
+    json ignored;
+    return reference_ends_ = sample({{"steps", 60}}, "unipc_bh2", *network_, seeds, {.sigma_skip = crossing.sigma}, ignored);
+  }
+
+  Tensor held_out_points(std::int64_t count) const {
+    const auto stream = open_images(held_out_);
+    std::vector<float> values(static_cast<std::size_t>(count * stream->shape().dim()));
+    stream->read(values);
+    return torch::from_blob(values.data(), {count, stream->shape().dim()}, torch::kFloat32).to(torch::kFloat64);
+  }
+
+  /// Where the seeds' own paths end: 60 steps of UniPC, a seed once.
   Tensor converged(std::int64_t first, std::int64_t num) {
     std::vector<std::int64_t> missing;
     for (std::int64_t seed = first; seed < first + num; ++seed)
@@ -135,7 +196,7 @@ class Trials {
       const std::vector<std::int64_t> seeds(missing.begin() + static_cast<std::ptrdiff_t>(begin),
                                             missing.begin() + static_cast<std::ptrdiff_t>(std::min(missing.size(), begin + kBatch)));
       json ignored;
-      const Tensor end = sample({{"steps", 60}}, "unipc_bh2", *network_, seeds, ignored);
+      const Tensor end = sample({{"steps", 60}}, "unipc_bh2", *network_, seeds, {}, ignored);
       for (std::size_t i = 0; i < seeds.size(); ++i) ends_[seeds[i]] = end[static_cast<std::int64_t>(i)].clone();
     }
     std::vector<Tensor> rows;
@@ -157,7 +218,10 @@ class Trials {
   GaussianStats stats_;
   std::unique_ptr<FeatureSpace> features_;
   FeatureMoments reference_;
+  std::string held_out_;
+  std::shared_ptr<const V3Statistics> v3_;
   std::map<std::int64_t, Tensor> ends_;
+  Tensor reference_ends_;
 };
 
 }  // namespace
@@ -165,13 +229,13 @@ class Trials {
 
 int main(int argc, char** argv) {
   headstart::use_fitting_blas_kernels(argv);
-  if (argc != 5) {
-    std::cerr << "usage: solver_trials NETWORK STATS FEATURES REFERENCE.npz\n";
+  if (argc != 6 && argc != 7) {
+    std::cerr << "usage: solver_trials NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA [V3_FOLDER]\n";
     return 2;
   }
   headstart::set_threads(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   try {
-    headstart::Trials trials(argv[1], argv[2], argv[3], argv[4]);
+    headstart::Trials trials(argv + 1, argc == 7 ? argv[6] : nullptr);
     for (std::string line; std::getline(std::cin, line);) std::cout << trials.answer(nlohmann::json::parse(line)).dump() << std::endl;
   } catch (const std::exception& error) {
     std::cerr << "solver_trials: " << error.what() << '\n';

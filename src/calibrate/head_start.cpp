@@ -3,38 +3,27 @@
 #include <algorithm>
 #include <cmath>
 
-#include "headstart/denoise/gaussian.h"
-#include "headstart/flow/teleport.h"
-#include "headstart/solve/unipc.h"
 
 namespace headstart {
 
 using torch::Tensor;
 
-Crossing find_crossing(const Denoiser& network, const GaussianStats& stats, const Tensor& points, const Tensor& noise,
+Crossing find_crossing(const Denoiser& network, const Denoiser& closed_form, const Tensor& points, const Tensor& noise,
                        const std::vector<double>& levels) {
-  const GaussianDenoiser gaussian(stats);
   const auto error = [&](const Denoiser& denoiser, double sigma) {
     return (denoiser.denoise(points + sigma * noise, sigma) - points).square().mean(1);
   };
   Crossing crossing;
   for (int lost = 0; const double sigma : levels) {
-    const Tensor theirs = error(network, sigma), ours = error(gaussian, sigma), worse = ours - theirs;
+    const Tensor theirs = error(network, sigma), ours = error(closed_form, sigma), worse = ours - theirs;
     const double margin = 2 * worse.std().item<double>() / std::sqrt(static_cast<double>(points.size(0)));
     const bool as_good = worse.mean().item<double>() <= margin;
     crossing.errors.push_back(
-        {.sigma = sigma, .network = theirs.mean().item<double>(), .gaussian = ours.mean().item<double>(), .gaussian_as_good = as_good});
+        {.sigma = sigma, .network = theirs.mean().item<double>(), .closed_form = ours.mean().item<double>(), .as_good = as_good});
     if (as_good && lost == 0) crossing.sigma = sigma;
     if (!as_good && ++lost == 2) break;
   }
   return crossing;
-}
-
-Tensor reference_ends(const Denoiser& network, const GaussianStats& stats, const Tensor& x, const std::vector<double>& sigmas,
-                      const std::optional<double>& crossing) {
-  if (!crossing) return sample_unipc_bh2(network, x, sigmas);
-  const std::vector<double> below = tail_of(sigmas, *crossing);
-  return sample_unipc_bh2(network, teleport(stats, x, sigmas.front(), below.front()), below);
 }
 
 Choice choose_head_start(const Tensor& reference, const Candidates& candidates, const std::function<Tensor(const HeadStart&)>& draw) {

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "headstart/denoise/denoiser.h"
-#include "headstart/moments/gaussian_stats.h"
 
 namespace headstart {
 
@@ -21,11 +20,11 @@ struct HeadStart {
 
 /// The denoising errors of both models at one level: means over the points of |D(x0 + sigma n) - x0|^2 / D.
 struct DenoisingErrors {
-  double sigma = 0, network = 0, gaussian = 0;
-  bool gaussian_as_good = false;  ///< its error is not larger by more than two standard errors of the paired difference
+  double sigma = 0, network = 0, closed_form = 0;
+  bool as_good = false;  ///< the closed form's is not larger by more than two standard errors of the paired difference
 };
 
-/// Above which level the Gaussian denoises as well as the network, so that nothing is lost by its flow.
+/// Above which level a closed form denoises as well as the network, so that nothing is lost by its flow.
 struct Crossing {
   std::optional<double> sigma{};        ///< the lowest level down to which that holds from the top on; none where not even there
   std::vector<DenoisingErrors> errors;  ///< descending levels, ending two below the crossing
@@ -35,14 +34,8 @@ struct Crossing {
 /// @param noise   [N, D] standard normal
 /// @param levels  descending
 /// Cost N evaluations of the network for each level that is looked at.
-Crossing find_crossing(const Denoiser& network, const GaussianStats& stats, const torch::Tensor& points, const torch::Tensor& noise,
+Crossing find_crossing(const Denoiser& network, const Denoiser& closed_form, const torch::Tensor& points, const torch::Tensor& noise,
                        const std::vector<double>& levels);
-
-/// Where the paths from x end: the Gaussian's flow down to the crossing, where there is one, then the network's, in small steps.
-/// @param x       [B, D] at sigmas.front()
-/// @param sigmas  a fine grid. Cost as many evaluations as it has positive levels.
-torch::Tensor reference_ends(const Denoiser& network, const GaussianStats& stats, const torch::Tensor& x, const std::vector<double>& sigmas,
-                             const std::optional<double>& crossing);
 
 /// A head start and how far from the reference ends it led: root mean square over the batch, data units.
 struct Trial {
@@ -63,7 +56,9 @@ struct Candidates {
 
 /// Tries what is given alone, then every jump (with the first switch), then every switch with the best jump, and takes what ends nearest
 /// to the reference.
-/// @param draw  the end points [B, D] of the sampler with a head start, from the noise that the reference started from
+/// @param reference  [B, D], where the paths really end: the closed form's flow down to the crossing, if there is one, then the network's in
+///   small steps
+/// @param draw       the end points [B, D] of the sampler with a head start, from the noise that the reference started from
 /// Cost 1 + skips.size() + switches.size() runs of the sampler.
 Choice choose_head_start(const torch::Tensor& reference, const Candidates& candidates,
                          const std::function<torch::Tensor(const HeadStart&)>& draw);

@@ -1,0 +1,224 @@
+#include "auto_start.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include "data_tensors.h"
+#include "headstart/calibrate/head_start.h"
+#include "headstart/core/parallel.h"
+#include "headstart/data/atomic_file.h"
+#include "headstart/data/sha256.h"
+#include "headstart/error.h"
+#include "headstart/solve/noise.h"
+#include "headstart/solve/sigmas.h"
+#include "run_dir.h"
+#include "schedules.h"
+
+namespace headstart::app {
+namespace {
+
+using nlohmann::ordered_json;
+using torch::Tensor;
+
+constexpr std::int64_t kSeeds = 64, kFirstSeed = 1'000'000'000, kHeldOut = 256, kReferenceSteps = 60;
+constexpr double kJumps[] = {40, 28, 20, 14, 10, 7, 5, 3.5, 2.5};  // evenly spaced in ln sigma, about sqrt 2 apart
+const std::vector<double> kSwitches{1, 0.5, 2};
+
+ordered_json to_json(const std::optional<double>& level) { return level ? ordered_json(*level) : ordered_json(); }
+
+std::optional<double> level_of(const ordered_json& json) { return json.is_null() ? std::nullopt : std::optional(json.get<double>()); }
+
+/// Runs of the same model on the calibration's seeds, and what they cost.
+class Draws {
+ public:
+  Draws(const Model& model, const SamplingOptions& sampling) : model_(model), seeds_(kSeeds) {
+    std::iota(seeds_.begin(), seeds_.end(), kFirstSeed);
+    sampling_ = sampling;
+    sampling_.seeds = seeds_;
+    sampling_.on_evaluation = {};
+  }
+
+  std::int64_t evaluations() const { return evaluations_; }
+
+  Tensor with(const HeadStart& start, TeleportMode mode) {
+    SamplingOptions s = sampling_;
+    s.teleport.reset();
+    if (start.sigma_skip) s.teleport = Teleport{.sigma = *start.sigma_skip, .mode = mode};
+    s.residual = start.sigma_c;
+    return draw(s);
+  }
+
+  /// The paths themselves in small steps, below the crossing where there is one.
+  Tensor reference(const std::optional<double>& crossing) {
+    SamplingOptions s = sampling_;
+    const double first = s.sigmas.empty() ? s.karras.sigma_max : s.sigmas.front();
+    s.sigmas.clear();
+    s.solver = "unipc_bh2";
+    s.solve = {};
+    s.v3.reset();
+    s.residual.reset();
+    s.schedule = "karras";
+    s.karras = {.steps = kReferenceSteps, .sigma_min = std::max(0.002, model_.sigma_min), .sigma_max = first};
+    s.teleport.reset();
+    if (crossing && *crossing < first) s.teleport = Teleport{.sigma = *crossing, .mode = TeleportMode::respaced};
+    return draw(s);
+  }
+
+ private:
+  Tensor draw(const SamplingOptions& s) {
+    std::vector<Tensor> ends;
+    const auto nfe = draw_samples(model_, s, plan_sampling(s, model_), seeds_,
+                                  [&](const auto&, const Tensor& samples, std::int64_t) { ends.push_back(samples); });
+    evaluations_ += nfe * kSeeds;
+    return torch::cat(ends);
+  }
+
+  const Model& model_;
+  SamplingOptions sampling_;
+  std::vector<std::int64_t> seeds_;
+  std::int64_t evaluations_ = 0;
+};
+
+/// The first held-out images, in the model's range. @throws InvalidArgument where they are of another shape
+Tensor held_out_points(const std::string& data, const Model& model) {
+  const auto stream = open_data(data);
+  if (stream->shape() != model.shape)
+    throw InvalidArgument(fmt::format("--calibration_data: expected images of shape {} as in {}, got {} in {}", to_string(model.shape),
+                                      model.path, to_string(stream->shape()), data));
+  const Tensor images = read_images(*stream, kHeldOut).flatten(1).to(torch::kFloat64);
+  return stream->is_uint8() ? (images + 1) / 2 * (model.range_high - model.range_low) + model.range_low : images;
+}
+
+std::string sha256_of(const Tensor& points) {
+  Sha256 hash;
+  const Tensor values = points.contiguous();
+  hash.update(std::as_bytes(std::span(values.data_ptr<double>(), static_cast<std::size_t>(values.numel()))));
+  return hash.hex();
+}
+
+/// All that a choice depends on; paths and seeds of the run are not among it.
+ordered_json key_of(const Model& model, const SamplingOptions& s, const AutoOptions& o, const Tensor& points) {
+  ordered_json key = describe(model, s, plan_sampling(s, model));
+  for (const char* name : {"network", "stats", "exact", "smooth", "teleport_stats", "init", "v3_stats", "seeds"}) key.erase(name);
+  key["choose_teleport"] = o.teleport;
+  key["choose_residual"] = o.residual;
+  key["mode"] = to_string(o.mode);
+  key["held_out_sha256"] = points.defined() ? ordered_json(sha256_of(points)) : ordered_json();
+  key["calibration"] = {kSeeds, kReferenceSteps};
+  return key;
+}
+
+std::vector<double> jumps_of(const SamplingOptions& s, const Model& model, TeleportMode mode) {
+  const std::vector<double> grid = plan_sampling(s, model).sigmas;
+  const double last = grid.back() > 0 ? grid.back() : grid[grid.size() - 2];
+  std::vector<double> jumps;
+  if (mode == TeleportMode::tail) {  // levels of the grid, of which a solver needs two
+    for (std::size_t i = 1; i + 1 < grid.size() && jumps.size() < std::size(kJumps); ++i)
+      if (grid[i] > 2 * last) jumps.push_back(grid[i]);
+  } else {
+    for (const double jump : kJumps)
+      if (jump < grid.front() && jump > 2 * last) jumps.push_back(jump);
+  }
+  return jumps;
+}
+
+ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOptions& o, const Tensor& points, const Cli& cli) {
+  const double start = now();
+  Draws draws(model, s);
+  ordered_json result;
+  std::optional<double> crossing;
+  std::int64_t held_out_evaluations = 0;
+  if (points.defined()) {
+    std::vector<std::int64_t> seeds(static_cast<std::size_t>(points.size(0)));
+    std::iota(seeds.begin(), seeds.end(), kFirstSeed + kSeeds);
+    const double last = std::min(80.0, model.sigma_max);
+    const auto levels = spaced_sigmas(log_spacing(), {.steps = 20, .sigma_min = last / 80, .sigma_max = last, .final_zero = false});
+    const Crossing found = find_crossing(*model.denoiser, *s.closed_form->denoiser, points, noise_of(seeds, model.shape), levels);
+    crossing = found.sigma;
+    held_out_evaluations = static_cast<std::int64_t>(found.errors.size()) * points.size(0);
+    for (const auto& e : found.errors)
+      result["denoising"].push_back({{"sigma", e.sigma}, {"model", e.network}, {"closed_form", e.closed_form}, {"as_good", e.as_good}});
+  }
+  result["crossing"] = to_json(crossing);
+
+  const Candidates candidates{.skips = o.teleport ? jumps_of(s, model, o.mode) : std::vector<double>{},
+                              .switches = o.residual ? kSwitches : std::vector<double>{},
+                              .given = {.sigma_skip = s.teleport ? std::optional(s.teleport->sigma) : std::nullopt, .sigma_c = s.residual}};
+  const TeleportMode mode = s.teleport ? s.teleport->mode : o.mode;
+  const Tensor reference = draws.reference(crossing);
+  Progress progress(cli, "calibrating", static_cast<std::int64_t>(1 + candidates.skips.size() + candidates.switches.size()), "runs");
+  std::int64_t done = 0;
+  const Choice choice = choose_head_start(reference, candidates, [&](const HeadStart& candidate) {
+    Tensor ends = draws.with(candidate, mode);
+    progress.update(++done);
+    return ends;
+  });
+  result["sigma_skip"] = to_json(choice.best.sigma_skip);
+  result["sigma_c"] = to_json(choice.best.sigma_c);
+  for (const Trial& t : choice.trials)
+    result["trials"].push_back({{"sigma_skip", to_json(t.start.sigma_skip)}, {"sigma_c", to_json(t.start.sigma_c)}, {"error", t.error}});
+  result["evaluations"] = draws.evaluations() + held_out_evaluations;
+  result["seconds"] = now() - start;
+  return result;
+}
+
+std::string level_text(const ordered_json& level, const char* none) {
+  return level.is_null() ? none : fmt::format("{:.3g}", level.get<double>());
+}
+
+void print(const ordered_json& result, const Cli& cli) {
+  for (const auto& e : result.value("denoising", ordered_json::array()))
+    say(cli, fmt::format("  denoising error at sigma {:.3g}: model {:.4g}, closed form {:.4g}", e["sigma"].get<double>(),
+                         e["model"].get<double>(), e["closed_form"].get<double>()));
+  for (const auto& t : result["trials"])
+    say(cli, fmt::format("  jump to {}, residual form down to {}: error {:.4f}", level_text(t["sigma_skip"], "none"),
+                         level_text(t["sigma_c"], "none"), t["error"].get<double>()));
+  say(cli, fmt::format("head start: jump to {}, residual form down to {}; {} evaluations of the model, {:.1f} s; {} {}",
+                       level_text(result["sigma_skip"], "none"), level_text(result["sigma_c"], "none"),
+                       result["evaluations"].get<std::int64_t>(), result["seconds"].get<double>(),
+                       result["from_file"].get<bool>() ? "found in" : "kept in", result["file"].get<std::string>()));
+}
+
+}  // namespace
+
+void add_auto_options(CLI::App& verb, AutoOptions& options) {
+  verb.add_option("--calibration_data", options.data, "of auto: held-out images (DATA), by which the closed form is trusted at high levels");
+  verb.add_option("--calibration_file", options.file, "of auto: where choices are kept [TELEPORT_STATS.head_starts.json]");
+}
+
+ordered_json choose_start(SamplingOptions& s, const Model& model, const AutoOptions& o, const Cli& cli) {
+  const char* option = o.teleport ? "--teleport" : "--residual";
+  if (is_stochastic(s.solver))
+    throw InvalidArgument(fmt::format("{}: expected a noise level with {}, got auto, which compares where paths without new noise end",
+                                      option, s.solver));
+  if (o.residual) {  // whether the solver has such a form, before any work
+    SamplingOptions with = s;
+    with.residual = kSwitches.front();
+    plan_sampling(with, model);
+  }
+  const Tensor points = o.data.empty() ? Tensor() : held_out_points(o.data, model);
+  const std::string path = o.file.empty() ? s.closed_form->path + ".head_starts.json" : o.file;
+  require_folder_of(path);
+  const ordered_json key = key_of(model, s, o, points);
+  ordered_json kept = std::filesystem::exists(path) ? read_json(path) : ordered_json::array();
+  if (!kept.is_array()) throw DataError(path, "is no file of head starts: expected a JSON array; choose another --calibration_file");
+  const auto found = std::ranges::find_if(kept, [&](const ordered_json& entry) { return entry.value("key", ordered_json()) == key; });
+  const bool from_file = found != kept.end();
+  ordered_json result = from_file ? (*found)["result"] : measured(model, s, o, points, cli);
+  if (!from_file) {
+    kept.push_back({{"key", key}, {"result", result}});
+    write_file_atomically(path, kept.dump(1) + "\n");
+  }
+  if (const auto skip = level_of(result.at("sigma_skip")); o.teleport && skip) s.teleport = Teleport{.sigma = *skip, .mode = o.mode};
+  if (o.residual) s.residual = level_of(result.at("sigma_c"));
+  result["file"] = path;
+  result["from_file"] = from_file;
+  print(result, cli);
+  return result;
+}
+
+}  // namespace headstart::app
