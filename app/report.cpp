@@ -43,6 +43,7 @@ nlohmann::ordered_json report_verb(const Options& o, const Cli& cli) {
     run.paths = read_paths(input, stats);
     if (!labels.insert(run.label).second) run.label += " (" + input + ")";  // equal settings, another folder
     labels.insert(run.label);
+    if (auto study = read_calibration(input, run.label)) report.studies.push_back(std::move(*study));
     report.runs.push_back(std::move(run));
   }
   report.sweeps = skip_sweeps(report.runs);

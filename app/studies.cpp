@@ -262,4 +262,63 @@ std::vector<Study> read_studies(const std::string& path) {
   throw DataError(path, "expected the JSON of compare or trajectory");
 }
 
+Study calibration_study(const ordered_json& c, const std::string& run) {
+  const auto level = [](const ordered_json& value, const char* none) {
+    return value.is_null() ? std::string(none) : fmt::format("σ = {:.3g}", value.get<double>());
+  };
+  Study study{.heading = "Where to jump: " + run, .facts = {}, .charts = {}, .tables = {}};
+  study.facts.push_back(fmt::format(
+      "Chosen automatically: jump to {}, residual form down to {}. {} evaluations of the model.", level(c.at("sigma_skip"), "no level"),
+      level(c.at("sigma_c"), "no level"), c.at("evaluations").get<std::int64_t>()));
+
+  LineChart ends{.title = "Where the paths end",
+                 .caption = "Root mean square difference between this solver's pictures and accurately integrated ones from the same noise.",
+                 .x_label = "Jump to σ",
+                 .y_label = "error",
+                 .log_x = true,
+                 .log_y = false,
+                 .curves = {}};
+  ReportTable tried{.caption = "All that was tried.", .columns = {"jump to", "residual form down to", "error"}, .rows = {}};
+  for (const auto& trial : c.at("trials")) {
+    const double error = trial.at("error").get<double>();
+    tried.rows.push_back({level(trial.at("sigma_skip"), "none"), level(trial.at("sigma_c"), "none"), fmt::format("{:.4f}", error)});
+    if (trial.at("sigma_skip").is_null()) continue;
+    const std::string name = trial.at("sigma_c").is_null() ? "teleported" : "residual form down to " + level(trial.at("sigma_c"), "");
+    auto found = std::ranges::find(ends.curves, name, &Curve::name);
+    if (found == ends.curves.end()) found = ends.curves.insert(ends.curves.end(), Curve{.name = name});
+    found->x.push_back(trial.at("sigma_skip").get<double>());
+    found->y.push_back(error);
+  }
+  if (!ends.curves.empty()) study.charts.push_back(std::move(ends));
+  study.tables.push_back(std::move(tried));
+
+  if (const auto errors = c.value("denoising", ordered_json::array()); !errors.empty()) {
+    Curve model{.name = "model"}, closed{.name = "closed form"};
+    for (const auto& e : errors)
+      for (Curve* curve : {&model, &closed}) {
+        curve->x.push_back(e.at("sigma").get<double>());
+        curve->y.push_back(e.at(curve == &model ? "model" : "closed_form").get<double>());
+      }
+    study.charts.push_back({.title = "Who denoises better",
+                            .caption = "Mean squared error of the denoised estimate of held-out images.",
+                            .x_label = kSigma,
+                            .y_label = "error",
+                            .log_x = true,
+                            .log_y = true,
+                            .curves = {std::move(model), std::move(closed)}});
+  }
+  return study;
+}
+
+std::optional<Study> read_calibration(const std::string& folder, const std::string& run) {
+  const std::string path = folder + "/run.json";
+  const ordered_json json = read_json(path);
+  if (!json.contains("calibration")) return std::nullopt;
+  try {
+    return calibration_study(json["calibration"], run);
+  } catch (const nlohmann::json::exception&) {
+    throw DataError(path, "its calibration is not what sample writes");
+  }
+}
+
 }  // namespace headstart::app
