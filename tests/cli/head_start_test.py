@@ -134,9 +134,12 @@ class OtherRanges(unittest.TestCase):
             out = folder / ("compare_%g.json" % low)
             cli.succeed("compare", "--network", network, "--data", pictures, "--stats", stats, "--exact", "--samples", 32, "--sigmas",
                         ",".join(str(scale * sigma) for sigma in (0.5, 2, 10)), "--out", out)
-            rows.append(json.loads(out.read_text())["rows"])
+            comparison = json.loads(out.read_text())
+            self.assertEqual((comparison["range"], comparison["stats_range"]), ([low, 1], {str(stats): [-1, 1]}))
+            rows.append(comparison["rows"])
             cli.succeed("trajectory", "--network", network, "--stats", stats, "--seeds", "0-3", "--steps", 4, "--modes", 4, "--kick_modes", 0,
                         "--kick_sigmas", 1, "--jacobian_sigmas", 1, "--jacobian_modes", 2, "--out", folder / "trajectory.json")
+            self.assertEqual(json.loads((folder / "trajectory.json").read_text())["stats_range"], [-1, 1])
         self.assertEqual(len(rows[0]), 6)
         for a, b in zip(*rows, strict=True):
             self.assertEqual((a["name"], a["sigma"]), (b["name"], 2 * b["sigma"]))
