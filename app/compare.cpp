@@ -102,9 +102,11 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
   }
 
   std::vector<NamedDenoiser> models;
+  ordered_json stats_range;               // as in the files
   std::optional<GaussianStats> gaussian;  // the first Gaussian: its cuts and its eigenmodes
   for (const auto& path : o.stats) {
-    const MixtureStats stats = fitted_to(first, path, load_mixture(path));
+    const MixtureStats found = load_mixture(path), stats = fitted_to(first, path, found);
+    stats_range[path] = {found.range_low, found.range_high};
     models.push_back({name_of(path, o.stats), denoiser_of(stats)});
     if (stats.components() > 1 || gaussian) continue;
     gaussian = stats.component(0);
@@ -144,6 +146,8 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
   json["command"] = command_line();
   for (const auto& network : networks) json["network_sha256"][network->info().path] = network->info().sha256;
   for (const auto& path : o.stats) json["stats_sha256"][path] = sha256_file(path);
+  json["range"] = {first.range_low, first.range_high};  // everything was compared in it
+  if (!o.stats.empty()) json["stats_range"] = stats_range;
   json["data"] = o.data;
   json["held_out"] = o.held_out;
   json["samples"] = comparison.points.front().clean.size(0);

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <ranges>
 
 #include "headstart/calibrate/optimised_grid.h"
@@ -39,27 +40,33 @@ std::vector<double> optimised_grid(const SampleOptions& o, const SamplingOptions
   return found->second;
 }
 
-/// A grid comes by formula or as it is, and pictures say where theirs starts.
-void require_one_grid(const SampleOptions& o) {
-  if (!o.sigmas.empty())
-    for (const CLI::Option* option : {o.steps, o.rho, o.schedule, o.sigma_min, o.sigma_max})
-      if (is_given(option))
-        throw InvalidArgument(fmt::format("--sigmas: expected without {}, because it is the whole grid", option->get_name()));
-  if (o.init.empty() && o.init_sigma != 0) throw InvalidArgument("--init_sigma: expected with --init, the pictures to start from");
-  if (o.init.empty()) return;
-  if (o.sigmas.empty() && !(o.init_sigma > 0)) throw InvalidArgument("--init_sigma: expected a noise level > 0, at which --init starts");
-  if (o.init_sigma != 0 && (!o.sigmas.empty() || is_given(o.sigma_max)))
-    throw InvalidArgument(fmt::format("--init_sigma: expected without {}, because it is the grid's first level",
-                                      o.sigmas.empty() ? "--sigma_max" : "--sigmas"));
+void require_absent(const std::string& option, std::initializer_list<const CLI::Option*> others, const std::string& why) {
+  for (const CLI::Option* other : others)
+    if (is_given(other)) throw InvalidArgument(fmt::format("{}: expected without {}, because it is {}", option, other->get_name(), why));
 }
 
+/// A grid comes by formula, from a file or as it is, and pictures say where theirs starts.
+void require_one_grid(const SampleOptions& o) {
+  if (!o.sigmas.empty()) require_absent("--sigmas", {o.steps, o.rho, o.schedule, o.sigma_min, o.sigma_max}, "the whole grid");
+  if (!o.grid_file.empty()) require_absent("--grid_file", {o.rho, o.sigma_min, o.sigma_max}, "the whole grid");
+  const std::string given = !o.sigmas.empty() ? "--sigmas" : !o.grid_file.empty() ? "--grid_file" : "";
+  if (o.init.empty() && o.init_sigma != 0) throw InvalidArgument("--init_sigma: expected with --init, the pictures to start from");
+  if (o.init.empty()) return;
+  if (!given.empty() && o.init_sigma != 0)
+    throw InvalidArgument(fmt::format("--init_sigma: expected without {}, because it is the grid's first level", given));
+  if (given.empty() && !(o.init_sigma > 0)) throw InvalidArgument("--init_sigma: expected a noise level > 0, at which --init starts");
+  require_absent("--init_sigma", {o.sigma_max}, "the grid's first level");
+}
+
+/// Defaults bend to what the model was trained on, unless a closed form takes its place there.
 void set_range(SamplingOptions& s, const SampleOptions& o, const Model& model) {
   if (!is_given(o.sigma_min)) s.karras.sigma_min = std::max(s.karras.sigma_min, model.sigma_min);
-  if (!o.sigmas.empty()) s.sigma_max_option = "--sigmas";
-  if (!o.init.empty() && o.sigmas.empty()) {
+  if (!s.sigmas.empty()) {
+    s.sigma_max_option = o.sigmas.empty() ? "--grid_file" : "--sigmas";
+  } else if (!o.init.empty()) {
     s.karras.sigma_max = o.init_sigma;
     s.sigma_max_option = "--init_sigma";
-  } else if (!is_given(o.sigma_max) && o.sigmas.empty() && s.karras.sigma_max > model.sigma_max && !s.teleport) {
+  } else if (!is_given(o.sigma_max) && s.karras.sigma_max > model.sigma_max && !s.teleport) {
     // Pure noise is a biased start where the data still show, and the closed form can begin where they do not.
     if (s.closed_form) s.sigma_start = s.karras.sigma_max;
     s.karras.sigma_max = model.sigma_max;
@@ -137,7 +144,8 @@ void add_sample_options(CLI::App& verb, SampleOptions& o) {
   o.sigma_min = verb.add_option("--sigma_min", s.karras.sigma_min, "smallest positive level")->capture_default_str();
   o.sigma_max = verb.add_option("--sigma_max", s.karras.sigma_max, "largest level")->capture_default_str();
   o.rho = verb.add_option("--rho", s.karras.rho, "how the karras grid is spaced")->capture_default_str();
-  o.schedule = verb.add_option("--schedule", s.schedule, fmt::format("how the levels are spaced: {}, optimised (see --grid_file)", fmt::join(schedule_names(), ", ")))
+  o.schedule = verb.add_option("--schedule", s.schedule,
+                               fmt::format("how the levels are spaced: {}, optimised (see --grid_file)", fmt::join(schedule_names(), ", ")))
                    ->capture_default_str();
   verb.add_option("--grid_file", o.grid_file, "of --schedule optimised: file of the network's grids (see fit --from_network --grid_file)");
   verb.add_option("--sigmas", o.sigmas, "the grid itself, strictly descending")->delimiter(',');

@@ -107,7 +107,7 @@ ordered_json trajectory_verb(const Options& o, const Cli& cli) {
   require_folder_of(o.out);
   const double start = now();
   const Model model = open_network_model(o.network, cli.device);
-  const GaussianStats stats = fitted_to(model, "--stats", load_stats(o.stats));
+  const GaussianStats found = load_stats(o.stats), stats = fitted_to(model, "--stats", found);
   check(o, stats);
   SamplingOptions s;
   s.seeds = parse_seeds(o.seeds);
@@ -135,6 +135,7 @@ ordered_json trajectory_verb(const Options& o, const Cli& cli) {
   json["network_sha256"] = model.sha256;
   json["stats"] = o.stats;
   json["stats_sha256"] = sha256_file(o.stats);
+  json["stats_range"] = {found.range_low, found.range_high};
   json["seeds"] = o.seeds;
   json["steps"] = o.steps;
   json["sigmas"] = path.sigmas;

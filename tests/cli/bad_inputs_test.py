@@ -141,6 +141,8 @@ USAGE = [
     (2, "--init_sigma|--sigma_max", SAMPLE + "--init in/images.idx --init_sigma 3 --sigma_max 3"),
     (2, "--init_sigma|--sigmas", SAMPLE + "--init in/images.idx --init_sigma 3 --sigmas 3,1,0"),
     (2, "--init_sigma|80|in/net.safetensors", SAMPLE_NET + "--init in/images.idx --init_sigma 100"),
+    (2, "--grid_file|--rho", SAMPLE_NET + "--schedule optimised --grid_file in/text.txt --rho 5"),
+    (2, "--init_sigma|--grid_file", SAMPLE_NET + "--schedule optimised --grid_file in/text.txt --init in/images.idx --init_sigma 3"),
     (2, "--init|1,8,8|1,1,6", SAMPLE + "--init in/data6.npy --init_sigma 3"),
     (2, "--S_churn|-1", SAMPLE + "--S_churn -1"),
     (2, "--S_churn|heun|euler", SAMPLE + "--solver euler --S_churn 1"),

@@ -134,9 +134,12 @@ class OtherRanges(unittest.TestCase):
             out = folder / ("compare_%g.json" % low)
             cli.succeed("compare", "--network", network, "--data", pictures, "--stats", stats, "--exact", "--samples", 32, "--sigmas",
                         ",".join(str(scale * sigma) for sigma in (0.5, 2, 10)), "--out", out)
-            rows.append(json.loads(out.read_text())["rows"])
+            comparison = json.loads(out.read_text())
+            self.assertEqual((comparison["range"], comparison["stats_range"]), ([low, 1], {str(stats): [-1, 1]}))
+            rows.append(comparison["rows"])
             cli.succeed("trajectory", "--network", network, "--stats", stats, "--seeds", "0-3", "--steps", 4, "--modes", 4, "--kick_modes", 0,
                         "--kick_sigmas", 1, "--jacobian_sigmas", 1, "--jacobian_modes", 2, "--out", folder / "trajectory.json")
+            self.assertEqual(json.loads((folder / "trajectory.json").read_text())["stats_range"], [-1, 1])
         self.assertEqual(len(rows[0]), 6)
         for a, b in zip(*rows, strict=True):
             self.assertEqual((a["name"], a["sigma"]), (b["name"], 2 * b["sigma"]))
@@ -157,27 +160,32 @@ class NetworksThatEndEarly(unittest.TestCase):
     def setUpClass(cls):
         cls.network = gaussian_network("early", sigma_max=4.5)
 
-    def check_start(self, level, by=None, **run):
+    def check_start(self, level, states):
         """The first state is that of the noise at sigma 80, carried down by the Gaussian."""
-        fitted = cli.Gaussian(by or stats)
-        for seed, states in enumerate(run["states"]):
+        fitted = cli.Gaussian(stats)
+        for seed, row in enumerate(states):
             expected = fitted.flow([80 * n for n in cli.noise_of(seed, DIM)], 80, level)
-            self.assertLess(max(abs(a - b) for a, b in zip(states[0], expected)), 1e-5)
+            self.assertLess(max(abs(a - b) for a, b in zip(row[0], expected)), 1e-5)
+
+    def check_levels(self, result, expected):
+        self.assertEqual(len(result["sigmas"]), len(expected))
+        for level, wanted in zip(result["sigmas"], expected):
+            self.assertAlmostEqual(level, wanted, delta=1e-12)
 
     def test_the_closed_form_begins_above_the_network(self):
         levels, states = path_of(self.network, "--teleport", 4, "--teleport_mode", "respaced", "--teleport_stats", stats)
         self.assertEqual(levels[0], 4)
-        self.check_start(4, states=states)
+        self.check_start(4, states)
         outdir, result = sample(self.network, "--seeds", "0", "--teleport", 4.4, "--teleport_stats", stats)
-        self.assertEqual(result["sigmas"], [*(s for s in cli.karras_sigmas(18) if s <= 4.4), 0])
+        self.check_levels(result, [*(s for s in cli.karras_sigmas(18) if s <= 4.4), 0])
         self.assertEqual(settings(outdir)["sigma_start"], 80)
 
     def test_with_statistics_the_start_is_drawn_from_the_closed_form(self):
         levels, states = path_of(self.network, "--teleport_stats", stats, "--residual", 1, "--solver", "dpmpp_2m")
         self.assertEqual(levels[0], 4.5)
-        self.check_start(4.5, states=states)
+        self.check_start(4.5, states)
         levels, states = path_of(self.network, "--teleport_stats", stats)
-        self.check_start(4.5, states=states)
+        self.check_start(4.5, states)
 
     def test_without_them_the_grid_bends_and_levels_asked_for_are_refused(self):
         levels, states = path_of(self.network)
@@ -190,7 +198,7 @@ class NetworksThatEndEarly(unittest.TestCase):
 
     def test_replace_stands_in_for_it(self):
         _, result = sample(self.network, "--seeds", "0", "--steps", 18, "--teleport", 4.5, "--teleport_mode", "replace", "--teleport_stats", stats)
-        self.assertEqual(result["sigmas"], [*cli.karras_sigmas(18), 0])
+        self.check_levels(result, [*cli.karras_sigmas(18), 0])
         self.assertEqual(result["nfe"], 2 * len([sigma for sigma in cli.karras_sigmas(18) if sigma <= 4.5]))
 
 
@@ -272,7 +280,7 @@ class Replace(unittest.TestCase):
 
     def test_the_closed_form_steers_above_and_the_network_below(self):
         levels, states = path_of(gaussian_network("steered"), "--steps", 200, "--teleport", 2, "--teleport_mode", "replace", "--teleport_stats", stats)
-        at = next(i for i, level in enumerate(levels) if level <= 2)
+        at = max(i for i, level in enumerate(levels) if level > 2)  # the next step ends with an evaluation of the network
         fitted = cli.Gaussian(stats)
         for seed, row in enumerate(states):
             expected = fitted.flow([80 * n for n in cli.noise_of(seed, DIM)], 80, levels[at])
