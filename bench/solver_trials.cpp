@@ -1,7 +1,7 @@
 // Samples of many settings in one process, each measured: one JSON object a line in, one a line out. The program behind
 // scripts/solver_table.py, which asks and keeps the answers.
 //
-//   solver_trials NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA [V3_FOLDER]
+//   solver_trials NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA CONVERGED.safetensors [V3_FOLDER]
 //   {"solver": "dpmpp_2m", "steps": 5, "sigma_min": 0.1, "rho": 7, "teleport": 10, "residual": "auto", "weight": "mode", "first_seed": 0,
 //    "num": 1000, "resamples": 200}
 //
@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -23,7 +24,9 @@
 #include "headstart/calibrate/v3_statistics.h"
 #include "headstart/core/blas.h"
 #include "headstart/core/parallel.h"
+#include "headstart/core/tensor_file.h"
 #include "headstart/data/image_stream.h"
+#include "headstart/data/safetensors.h"
 #include "headstart/denoise/counted.h"
 #include "headstart/denoise/denoiser.h"
 #include "headstart/denoise/gaussian.h"
@@ -44,6 +47,7 @@ using nlohmann::json;
 using torch::Tensor;
 
 constexpr std::int64_t kBatch = 256, kCalibrationSeeds = 64, kFirstCalibrationSeed = 1'000'000'000;
+const json kConverged = {{"steps", 60}};
 const std::vector<double> kSkips{40, 28, 20, 14, 10, 7, 5, 3.5, 2.5}, kSwitches{1, 0.5, 2};
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -73,7 +77,12 @@ class Trials {
         stats_(load_stats(paths[1])),
         features_(open_features(paths[2], network_->info().shape)),
         reference_(read_reference(paths[3]).moments),
-        held_out_(paths[4]) {
+        held_out_(paths[4]),
+        ends_path_(paths[5]) {
+    if (std::filesystem::exists(ends_path_)) {
+      const SafetensorsFile file(ends_path_);
+      for (const auto& name : file.names()) ends_[name] = to_tensor(file.get(name));
+    }
     if (v3 != nullptr) v3_ = std::make_shared<V3Statistics>(load_v3(v3, network_->info().shape));
   }
 
@@ -85,7 +94,9 @@ class Trials {
     double seconds = 0, network_seconds = 0;
     std::int64_t nfe = 0;
     std::vector<Tensor> ends;
-    for (std::int64_t begin = 0; begin < num; begin += kBatch) {
+    const bool is_converged = name == "unipc_bh2" && question.at("steps") == kConverged.at("steps") && !question.contains("sigma_min");
+    if (is_converged) ends.push_back(converged(first, num));
+    for (std::int64_t begin = 0; begin < num && !is_converged; begin += kBatch) {
       std::vector<std::int64_t> seeds(static_cast<std::size_t>(std::min(kBatch, num - begin)));
       std::iota(seeds.begin(), seeds.end(), first + begin);
       const Timed timed(*network_);
@@ -177,7 +188,7 @@ class Trials {
       std::cerr << fmt::format("sigma {:.3g}: denoising error of the network {:.5g}, of the Gaussian {:.5g}\n", e.sigma, e.network,
                                e.closed_form);
     json ignored;
-    return reference_ends_ = sample({{"steps", 60}}, "unipc_bh2", *network_, seeds, {.sigma_skip = crossing.sigma}, ignored);
+    return reference_ends_ = sample(kConverged, "unipc_bh2", *network_, seeds, {.sigma_skip = crossing.sigma}, ignored);
   }
 
   Tensor held_out_points(std::int64_t count) const {
@@ -187,21 +198,21 @@ class Trials {
     return torch::from_blob(values.data(), {count, stream->shape().dim()}, torch::kFloat32).to(torch::kFloat64);
   }
 
-  /// Where the seeds' own paths end: 60 steps of UniPC, a seed once.
+  /// Where the seeds' own paths end: 60 steps of UniPC, a seed once; kept in a file.
   Tensor converged(std::int64_t first, std::int64_t num) {
-    std::vector<std::int64_t> missing;
-    for (std::int64_t seed = first; seed < first + num; ++seed)
-      if (!ends_.contains(seed)) missing.push_back(seed);
-    for (std::size_t begin = 0; begin < missing.size(); begin += kBatch) {
-      const std::vector<std::int64_t> seeds(missing.begin() + static_cast<std::ptrdiff_t>(begin),
-                                            missing.begin() + static_cast<std::ptrdiff_t>(std::min(missing.size(), begin + kBatch)));
-      json ignored;
-      const Tensor end = sample({{"steps", 60}}, "unipc_bh2", *network_, seeds, {}, ignored);
-      for (std::size_t i = 0; i < seeds.size(); ++i) ends_[seeds[i]] = end[static_cast<std::int64_t>(i)].clone();
+    const std::string name = fmt::format("{}.{}", first, num);
+    if (!ends_.contains(name)) {
+      std::vector<Tensor> ends;
+      for (std::int64_t begin = 0; begin < num; begin += kBatch) {
+        std::vector<std::int64_t> seeds(static_cast<std::size_t>(std::min(kBatch, num - begin)));
+        std::iota(seeds.begin(), seeds.end(), first + begin);
+        json ignored;
+        ends.push_back(sample(kConverged, "unipc_bh2", *network_, seeds, {}, ignored));
+      }
+      ends_[name] = torch::cat(ends);
+      write_tensors(ends_path_, {ends_.begin(), ends_.end()}, {});
     }
-    std::vector<Tensor> rows;
-    for (std::int64_t seed = first; seed < first + num; ++seed) rows.push_back(ends_.at(seed));
-    return torch::stack(rows);
+    return ends_.at(name);
   }
 
   /// Of the pictures as bytes, as samples in files are.
@@ -220,7 +231,8 @@ class Trials {
   FeatureMoments reference_;
   std::string held_out_;
   std::shared_ptr<const V3Statistics> v3_;
-  std::map<std::int64_t, Tensor> ends_;
+  std::string ends_path_;
+  std::map<std::string, Tensor> ends_;  // "FIRST.NUM"
   Tensor reference_ends_;
 };
 
@@ -229,13 +241,13 @@ class Trials {
 
 int main(int argc, char** argv) {
   headstart::use_fitting_blas_kernels(argv);
-  if (argc != 6 && argc != 7) {
-    std::cerr << "usage: solver_trials NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA [V3_FOLDER]\n";
+  if (argc != 7 && argc != 8) {
+    std::cerr << "usage: solver_trials NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA CONVERGED.safetensors [V3_FOLDER]\n";
     return 2;
   }
   headstart::set_threads(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   try {
-    headstart::Trials trials(argv + 1, argc == 7 ? argv[6] : nullptr);
+    headstart::Trials trials(argv + 1, argc == 8 ? argv[7] : nullptr);
     for (std::string line; std::getline(std::cin, line);) std::cout << trials.answer(nlohmann::json::parse(line)).dump() << std::endl;
   } catch (const std::exception& error) {
     std::cerr << "solver_trials: " << error.what() << '\n';

@@ -87,7 +87,8 @@ class Table:
             self.once(self.reference, "evaluate", "--reference", "fashion-mnist", "--features", "fashion-mnist-features",
                       "--save_reference", self.reference)
             self.once(self.v3 / "sb.npz", "fit", "--from_network", NETWORK, "--dpm_v3", self.v3, "--data", "fashion-mnist")
-        self.trials = Trials([options.trials, NETWORK, self.stats, FEATURES, self.reference, "fashion-mnist-test", self.v3],
+        self.trials = Trials([options.trials, NETWORK, self.stats, FEATURES, self.reference, "fashion-mnist-test",
+                              out / "converged.safetensors", self.v3],
                              out / "trials.jsonl")
 
     def once(self, path, *arguments):

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-
 namespace headstart {
 
 using torch::Tensor;
@@ -31,7 +30,10 @@ Choice choose_head_start(const Tensor& reference, const Candidates& candidates, 
   const auto attempt = [&](const HeadStart& start) {
     choice.trials.push_back({.start = start, .error = (draw(start) - reference).square().mean().sqrt().item<double>()});
   };
-  const auto best = [&] { return std::ranges::min_element(choice.trials, {}, &Trial::error)->start; };
+  const auto best = [&] {
+    const double least = std::ranges::min(choice.trials, {}, &Trial::error).error;
+    return std::ranges::find_if(choice.trials, [&](const Trial& trial) { return trial.error <= kAsGood * least; })->start;
+  };
 
   attempt(candidates.given);
   HeadStart start = candidates.given;

@@ -60,6 +60,14 @@ TEST(ChooseHeadStart, TakesTheJumpAndTheSwitchThatEndNearest) {
   EXPECT_NEAR(choice.trials[0].error, 4, 1e-12) << "root mean square of the difference";
 }
 
+TEST(ChooseHeadStart, PrefersTheShorterJumpOfTwoThatAreAsGood) {
+  const auto nearly_equal = [](const HeadStart& start) {
+    return torch::full({1, 1}, !start.sigma_skip ? 2.0 : *start.sigma_skip == 20 ? 1.04 : 1.0, torch::kFloat64);
+  };
+  const Tensor reference = torch::zeros({1, 1}, torch::kFloat64);
+  EXPECT_EQ(choose_head_start(reference, {.skips = {20, 5}, .switches = {}}, nearly_equal).best.sigma_skip, std::optional(20.0));
+}
+
 TEST(ChooseHeadStart, LeavesAloneWhatIsGiven) {
   const Tensor reference = torch::zeros({2, 3}, torch::kFloat64);
   const Choice switches = choose_head_start(reference, {.skips = {}, .switches = {1, 0.5}, .given = {.sigma_skip = 20}}, at_distance);

@@ -34,10 +34,11 @@ class Choice(unittest.TestCase):
         cls.run_json, cls.result = sample("first", "--teleport", "auto", "--residual", "auto", "--calibration_data", folder / "images.idx")
         cls.chosen = cls.run_json["calibration"]
 
-    def test_it_is_the_best_of_what_was_tried(self):
+    def test_it_is_as_good_as_the_best_of_what_was_tried(self):
         trials = self.chosen["trials"]
         self.assertEqual((trials[0]["sigma_skip"], trials[0]["sigma_c"]), (None, None))
-        best = min(trials, key=lambda trial: trial["error"])
+        least = min(trial["error"] for trial in trials)
+        best = next(trial for trial in trials if trial["error"] <= 1.05 * least)
         self.assertEqual((self.chosen["sigma_skip"], self.chosen["sigma_c"]), (best["sigma_skip"], best["sigma_c"]))
         self.assertLess(best["error"], 0.9 * trials[0]["error"], "five steps from sigma 80 leave much to gain")
         self.assertEqual(len(trials), 1 + 9 + 2)

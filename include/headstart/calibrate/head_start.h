@@ -54,8 +54,11 @@ struct Candidates {
   HeadStart given{};             ///< what is not searched for: empty where it is
 };
 
+/// Errors up to this times the least count as equal: a small batch cannot tell them apart.
+inline constexpr double kAsGood = 1.05;
+
 /// Tries what is given alone, then every jump (with the first switch), then every switch with the best jump, and takes what ends nearest
-/// to the reference.
+/// to the reference; of those as good as that the one tried first, which departs least from the network.
 /// @param reference  [B, D], where the paths really end: the closed form's flow down to the crossing, if there is one, then the network's in
 ///   small steps
 /// @param draw       the end points [B, D] of the sampler with a head start, from the noise that the reference started from
