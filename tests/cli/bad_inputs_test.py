@@ -160,7 +160,7 @@ USAGE = [
     (2, "--grid_file|optimised", SAMPLE_NET + "--grid_file in/grids.json"),
     (2, "--grid_file|in/grids.json|in/stats.safetensors", SAMPLE + "--schedule optimised --grid_file in/grids.json --steps 3"),
     (2, "--steps|3, 4|in/grids.json|5", SAMPLE_NET + "--schedule optimised --grid_file in/grids.json --steps 5"),
-    (2, "--schedule|--sigmas|optimised", SAMPLE_NET + "--schedule optimised --grid_file in/grids.json --sigmas 5,1,0"),
+    (2, "--sigmas|--schedule", SAMPLE_NET + "--schedule optimised --grid_file in/grids.json --sigmas 5,1,0"),
     # train
     (2, "8", "train --data in/images.idx --out net.safetensors --images 64 --channels 8 --channel_mult 1,1,1,1,1 --blocks 1"),
     (2, "sigma_data", TRAIN + "--sigma_data -1"),

@@ -49,20 +49,20 @@ TEST(Churn, OfZeroDrawsNoNoiseAndChangesNoBit) {
 
 TEST(Churn, KeepsTheDistribution) {
   // Draws from the Gaussian at sigma 20, carried to 0 with much noise on the way, are draws from the Gaussian itself. Entries of the
-  // covariance (largest variance 2) deviate by at most 2 sqrt(2 / 40,000) = 0.014; 0.1 is seven of them, and Heun's error is below 0.01.
-  const std::int64_t n = 40000;
+  // covariance (largest variance 2) deviate by at most 2 sqrt(2 / 10,000) = 0.028, and Heun's error is 0.046: 0.2 is five deviations.
+  const std::int64_t n = 10000;
   const GaussianStats s = random_gaussian(3);
   const GaussianDenoiser denoiser(s);
   const Tensor x = s.mean + (random_normal({n, 3}, 2) * (400 + s.eigenvalues).sqrt()).mm(s.basis.t());
-  const auto grid = karras_sigmas({.steps = 60, .sigma_min = 0.01, .sigma_max = 20});
-  const Tensor still = sample_heun(denoiser, x, grid), stirred = sample_heun(denoiser, x, grid, churning({.S_churn = 12}, {n, 3}));
+  const auto grid = karras_sigmas({.steps = 40, .sigma_min = 0.01, .sigma_max = 20});
+  const Tensor still = sample_heun(denoiser, x, grid), stirred = sample_heun(denoiser, x, grid, churning({.S_churn = 8}, {n, 3}));
   EXPECT_GT((stirred - still).abs().mean().item<double>(), 0.3);  // other pictures ...
   const Tensor y = stirred - s.mean;
-  EXPECT_LT(y.mean(0).abs().max().item<double>(), 0.05);
-  EXPECT_LT(largest_difference(y.t().mm(y) / n, dense_covariance(s)), 0.1);  // ... of the same distribution
+  EXPECT_LT(y.mean(0).abs().max().item<double>(), 0.1);
+  EXPECT_LT(largest_difference(y.t().mm(y) / n, dense_covariance(s)), 0.2);  // ... of the same distribution
 
-  const Tensor weaker = sample_heun(denoiser, x, grid, churning({.S_churn = 12, .S_noise = 0.5}, {n, 3})) - s.mean;
-  EXPECT_GT(largest_difference(weaker.t().mm(weaker) / n, dense_covariance(s)), 0.2);  // the test would see noise of a wrong size
+  const Tensor weaker = sample_heun(denoiser, x, grid, churning({.S_churn = 8, .S_noise = 0.5}, {n, 3})) - s.mean;
+  EXPECT_GT(largest_difference(weaker.t().mm(weaker) / n, dense_covariance(s)), 1);  // the test would see noise of a wrong size
 }
 
 TEST(Churn, NeedsNoiseAndSensibleNumbers) {
