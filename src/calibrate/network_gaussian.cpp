@@ -31,7 +31,7 @@ std::int64_t columns_of(const NetworkGaussianOptions& o, std::int64_t dim) {
 class Probe {
  public:
   Probe(const Denoiser& denoiser, const NetworkGaussianOptions& o) : denoiser_(denoiser), options_(o) {
-    const std::int64_t dim = denoiser.dim(), columns = columns_of(o, dim), tail = columns < dim ? kTailProbes : 0;
+    const std::int64_t dim = denoiser.dim(), columns = columns_of(o, dim), tail = o.mean_tail && columns < dim ? kTailProbes : 0;
     total_ = 2 * kMeanPairs * kMeanRounds + 2 * o.points * (columns * o.passes + tail);
   }
   std::int64_t nfe() const { return done_; }
@@ -61,7 +61,7 @@ class Probe {
   std::int64_t done_ = 0, total_ = 0;
 };
 
-/// Standard normal rows, each followed by its mirror image.
+/// Standard normal rows, then their mirror images.
 Tensor mirrored_noise(std::int64_t rows, std::int64_t dim, at::Generator& random) {
   const Tensor half = at::randn({rows / 2, dim}, random, torch::kFloat64);
   return torch::cat({half, -half});
@@ -119,7 +119,7 @@ NetworkGaussianFit fit_network_gaussian(const Denoiser& denoiser, const NetworkG
   stats.mean = mean_of(probe, dim, o.sigma, random);
   const Tensor start = stats.mean + o.sigma * mirrored_noise(o.points, dim, random);
 
-  Tensor next = at::randn({dim, columns}, random, torch::kFloat64), variances, points = start;
+  Tensor next = at::randn({dim, columns}, random, torch::kFloat64), points = start;
   double sigma = o.sigma;
   for (std::int64_t pass = 1; pass <= o.passes; ++pass) {
     if (pass == o.passes) {

@@ -26,8 +26,8 @@ using torch::Tensor;
 
 constexpr std::int64_t kDirections = 16;  // of the Gaussian that carries errors to the end
 
-/// Errors of single steps from exact states, as they are at the end of the path. All of them are linear in the states, the estimates and
-/// the ends, so that the products of these are all that is needed.
+/// Mean squared errors of single steps from exact states, as they are at the end of the path. The errors are linear in the states, the
+/// estimates and the ends, so that the products of these are all that is needed.
 class StepErrors {
  public:
   explicit StepErrors(const GridPaths& paths) : levels_(paths.states.size(0)) {
@@ -39,12 +39,12 @@ class StepErrors {
   /// Of DPM-Solver++ (2M) from one level to another, with the estimate at the level before; of its first step where that is the same.
   double step(std::int64_t before, std::int64_t from, std::int64_t to) const {
     const double h = u(to) - u(from), gain = -std::expm1(-h), ahead = before == from ? 0 : 0.5 * h / (u(from) - u(before));
-    return norm({{{from, std::exp(-h)}, {levels_ + from, gain * (1 + ahead)}, {levels_ + before, -gain * ahead}, {to, -1}}},
-                kept_.data_ptr<double>() + to * kept_.size(1));
+    return mean_square({{{from, std::exp(-h)}, {levels_ + from, gain * (1 + ahead)}, {levels_ + before, -gain * ahead}, {to, -1}}},
+                       kept_.data_ptr<double>() + to * kept_.size(1));
   }
 
   /// Of the estimate at a level, taken for the end.
-  double final_denoise(std::int64_t from) const { return norm({{{levels_ + from, 1}, {2 * levels_, -1}}}, nullptr); }
+  double final_denoise(std::int64_t from) const { return mean_square({{{levels_ + from, 1}, {2 * levels_, -1}}}, nullptr); }
 
  private:
   using Terms = std::array<std::pair<std::int64_t, double>, 4>;  // rows of the vectors and their coefficients
@@ -72,8 +72,8 @@ class StepErrors {
 
   double u(std::int64_t i) const { return u_[static_cast<std::size_t>(i)]; }
 
-  /// Root mean square length of a sum of the vectors over the paths; `kept` is the share of each direction's square.
-  double norm(const Terms& terms, const double* kept) const {
+  /// Mean squared length of a sum of the vectors over the paths; `kept` is the share of each direction's square.
+  double mean_square(const Terms& terms, const double* kept) const {
     const std::int64_t size = products_.size(0), directions = products_.size(2);
     double sum = 0;
     for (const auto& [i, a] : terms)
@@ -82,7 +82,7 @@ class StepErrors {
         const double* product = products_.data_ptr<double>() + (i * size + j) * directions;
         for (std::int64_t r = 0; r < directions; ++r) sum += a * b * product[r] * (kept ? kept[r] : 1);
       }
-    return std::sqrt(std::max(sum, 0.0));  // below 0 by rounding
+    return std::max(sum, 0.0);  // below 0 by rounding
   }
 
   std::int64_t levels_;

@@ -41,8 +41,9 @@ void measure(PointMeans& means, std::int64_t level, const Denoiser& denoiser, co
   const double probe = kProbe * sigma;
   const Tensor denoised = denoiser.denoise(x, sigma), y = x - denoised;
   const Tensor along = (denoiser.denoise(x + probe * signs, sigma) - denoised) / probe;
-  const Tensor ahead = denoiser.denoise(x - kFlowStep * y, sigma * std::exp(-kFlowStep));
-  const Tensor dy = -y - (ahead - denoised) / kFlowStep;  // dx/du = -y
+  const double du = level + 1 < means.l.size(0) ? kFlowStep : -kFlowStep;    // below the last level the model may know nothing
+  const Tensor moved = denoiser.denoise(x - du * y, sigma * std::exp(-du));  // dx/du = -y
+  const Tensor dy = -y - (moved - denoised) / du;
   const auto set = [&](const Tensor& table, const Tensor& values) { table[level].copy_(values.mean(0)); };
   set(means.l, 1 - along * signs);
   set(means.x, x);
@@ -68,8 +69,8 @@ V3Statistics statistics_of(const PointMeans& m, const V3EstimateOptions& o) {
   const Tensor xx = m.xx - m.x * m.x, xy = m.xy - m.x * m.y, yy = m.yy - m.y * m.y, x_dy = m.x_dy - m.x * m.dy, y_dy = m.y_dy - m.y * m.dy;
   const Tensor variance = yy - 2 * l * xy + l * l * xx;
   const Tensor covariance = y_dy - dl * xy + l * yy - l * x_dy + l * dl * xx - l * l * xy;
-  // Where n is constant both are rounding, in proportion to the squares they are differences of.
-  V3Statistics v3{.l = l, .s = covariance / (variance + 1e-12 * m.yy), .b = {}, .sigma_min = o.sigma_min, .sigma_max = o.sigma_max};
+  // Where n is constant, but for the error of l, both are noise: below 1e-4 of y no slope is believed.
+  V3Statistics v3{.l = l, .s = covariance / (variance + 1e-8 * m.yy), .b = {}, .sigma_min = o.sigma_min, .sigma_max = o.sigma_max};
   v3.b = m.dy - dl * m.x + l * m.y - v3.s * (m.y - l * m.x);
   if (!(v3.l + v3.s + v3.b).isfinite().all().item<bool>()) throw NumericalError("[estimate_v3] expected finite denoised estimates");
   return v3;

@@ -67,6 +67,7 @@ TEST(DpmV3, IsTheExactFlowInOneStepWhereTheStatisticsAreThatOfAGaussian) {
   EXPECT_NEAR(error_of_one_step(400) / error_of_one_step(800), 4, 0.2);  // what is left is the line between the levels
 }
 
+/// Of order 1; from the second on DPM-Solver++ (2M) takes 1/2 for an integral that is only nearly that.
 TEST(DpmV3, WithTheStatisticsOfDataPredictionIsDpmSolver) {
   auto v3 = some_statistics();
   v3->l = torch::ones_like(v3->l);
@@ -80,9 +81,9 @@ TEST(DpmV3, WithTheStatisticsOfDataPredictionIsDpmSolver) {
     return largest_difference(sample_dpm_v3(denoiser, x, sigmas, options), sample_dpmpp_3m(denoiser, x, sigmas, {.order = options.order}));
   };
   EXPECT_LT(difference({.order = 1}), 1e-9);
-  EXPECT_LT(difference({}), 1e-8);
+  EXPECT_LT(difference({}), 1e-3);
   EXPECT_GT(difference({.corrector = true}), 1e-4);
-  EXPECT_GT(difference({.pseudo_order = true}), 1e-4);
+  EXPECT_GT(difference({.pseudo_order = true}), 2e-3);
 }
 
 struct V3Order {

@@ -114,9 +114,10 @@ TEST(Solvers, RefuseGridsAndShapes) {
 
 TEST(FindSolver, ListsWhatThereIs) {
   EXPECT_NO_THROW(find_solver("ddim"));
-  EXPECT_THAT(message_of<InvalidArgument>([] { find_solver("magic"); }),
-              HasSubstr("one of heun, euler, ddim, dpmpp_2m, dpmpp_3m, dpmpp_2s, dpmpp_3s, unipc_bh1, unipc_bh2, deis, ipndm, ddpm, "
-                        "sde_dpmpp_2m, rk45, got magic"));
+  EXPECT_THAT(
+      message_of<InvalidArgument>([] { find_solver("magic"); }),
+      HasSubstr("one of heun, euler, ddim, dpmpp_2m, dpmpp_3m, dpmpp_2s, dpmpp_3s, unipc_bh1, unipc_bh2, dpm_v3, deis, ipndm, ddpm, "
+                "sde_dpmpp_2m, rk45, got magic"));
 }
 
 TEST(KarrasSigmas, AreEdmsGrid) {

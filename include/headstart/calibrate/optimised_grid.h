@@ -29,8 +29,8 @@ GridPaths follow_paths(const Denoiser& denoiser, const torch::Tensor& x, const s
 ///
 /// The error of each possible step from an accurate state, with each possible level before it, is carried to the end by the linear flow of
 /// the Gaussian that the paths' ends have (its leading directions, and one variance for the rest). A grid's error is the sum of its steps'
-/// (root mean square over the paths), which dynamic programming over pairs of neighbouring levels makes least. The first level is the
-/// paths' first; the last step, the final denoise, may leave from any.
+/// mean squares, as if they were independent, which dynamic programming over pairs of neighbouring levels makes least. The first level is
+/// the paths' first; the last step, the final denoise, may leave from any.
 /// @param steps  numbers of positive levels, each 1 to M
 /// @throws InvalidArgument on fewer than 3 levels or 2 paths, or steps out of range
 /// Cost O(K D M^2 + M^3 max(steps)). Source: after arXiv 2106.03802 and 2409.18170, which choose levels by dynamic programming too.
