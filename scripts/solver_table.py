@@ -86,7 +86,7 @@ class Table:
             self.once(self.stats, "fit", "fashion-mnist", "--out", self.stats)
             self.once(self.reference, "evaluate", "--reference", "fashion-mnist", "--features", "fashion-mnist-features",
                       "--save_reference", self.reference)
-            self.once(self.v3 / "sb.npz", "fit", "--from_network", NETWORK, "--dpm_v3", self.v3, "--data", "fashion-mnist")
+            self.once(self.v3 / "sb.npz", "fit", "fashion-mnist", "--from_network", NETWORK, "--dpm_v3", self.v3)
         self.trials = Trials([options.trials, NETWORK, self.stats, FEATURES, self.reference, "fashion-mnist-test",
                               out / "converged.safetensors", self.v3],
                              out / "trials.jsonl")
