@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The grand table: every solver at every budget of evaluations, without a closed form, teleported and in residual form.
 
-    solver_table.py [--out out/solvers] [--budgets 5,6,8,10,12,15,20,35] [--num 2000] [--best_num 5000] [--only_print]
+    solver_table.py [--out out/solvers] [--budgets 5,6,8,10,12,15,20,35] [--solvers a,b] [--num 2000] [--best_num 5000] [--only_print]
 
 Network and data are the shipped Fashion-MNIST ones. Each row's sigma_min, rho and order are tuned by the same search on seeds of their own
 (teleported rows with a jump to 10 and sigma_c = 1 meanwhile); then sigma_skip and sigma_c are chosen as `sample --teleport auto --residual
@@ -115,7 +115,7 @@ class Table:
                 self.help_of(form, tuning=False) | {"first_seed": 0, "num": num, "resamples": 200})
 
     def rows(self):
-        for solver in SOLVERS:
+        for solver in self.options.solvers:
             for form in FORMS:
                 if form != "residual" or solver in RESIDUAL:
                     yield solver, form
@@ -205,11 +205,13 @@ def main():
     parser.add_argument("--trials", default="build/release/bench/solver_trials")
     parser.add_argument("--out", default="out/solvers", type=pathlib.Path)
     parser.add_argument("--budgets", default="5,6,8,10,12,15,20,35")
+    parser.add_argument("--solvers", default=",".join(SOLVERS), help="only these rows")
     parser.add_argument("--num", default=2000, type=int)
     parser.add_argument("--best_num", default=5000, type=int)
     parser.add_argument("--only_print", action="store_true", help="print what has been measured so far")
     options = parser.parse_args()
     options.budgets = [int(budget) for budget in options.budgets.split(",")]
+    options.solvers = options.solvers.split(",")
     table = Table(options)
     if not options.only_print:
         table.measure()
