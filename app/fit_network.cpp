@@ -25,10 +25,11 @@ using nlohmann::ordered_json;
 constexpr std::int64_t kDefaultRank = 64;
 constexpr std::int64_t kGridPaths = 64, kGridLevels = 64;
 
-/// The noise of as many seeds from the first on.
-torch::Tensor noise_from(std::uint64_t first, std::int64_t count, const ImageShape& shape) {
+/// Noise of seeds that nobody samples with, so that what is learnt from them can be judged on others.
+torch::Tensor calibration_noise(std::uint64_t seed, std::int64_t count, const ImageShape& shape) {
+  constexpr std::int64_t kFirst = 1LL << 30;
   std::vector<std::int64_t> seeds(static_cast<std::size_t>(count));
-  std::iota(seeds.begin(), seeds.end(), static_cast<std::int64_t>(first));
+  std::iota(seeds.begin(), seeds.end(), kFirst + static_cast<std::int64_t>(seed % kFirst));
   return noise_of(seeds, shape);
 }
 
@@ -97,7 +98,7 @@ ordered_json write_v3(const FromNetwork& o, const FromNetworkCommon& common, con
                                   }};
   const double start = now();
   const torch::Tensor data = common.data.empty() ? torch::Tensor() : clean_points(common, o.v3_points, network);
-  const torch::Tensor noise = noise_from(common.seed, data.defined() ? data.size(0) : o.v3_points, info.shape);
+  const torch::Tensor noise = calibration_noise(common.seed, data.defined() ? data.size(0) : o.v3_points, info.shape);
   const Counted counted(network);
   const V3Statistics v3 = data.defined() ? estimate_v3(counted, data, noise, options) : estimate_v3_on_paths(counted, noise, options);
   std::filesystem::create_directory(o.v3_folder);
@@ -127,7 +128,7 @@ ordered_json write_grids(const FromNetwork& o, const FromNetworkCommon& common, 
                                                     .final_zero = false});
   const double start = now();
   const Counted counted(network);
-  const GridPaths paths = follow_paths(counted, levels.front() * noise_from(common.seed, kGridPaths, info.shape), levels);
+  const GridPaths paths = follow_paths(counted, levels.front() * calibration_noise(common.seed, kGridPaths, info.shape), levels);
   const GridFile file{.network_sha256 = info.sha256, .grids = optimised_grids(paths, o.grid_steps)};
   save_grids(o.grid_file, file);
 

@@ -9,7 +9,6 @@
 #include "../moments/descending_eigh.h"
 #include "../moments/tall.h"
 #include "headstart/core/parallel.h"
-#include "headstart/denoise/micro_batch.h"
 #include "headstart/error.h"
 #include "headstart/flow/gaussian_flow.h"
 
@@ -56,7 +55,7 @@ class Probe {
   }
 
  private:
-  MicroBatched denoiser_;
+  const Denoiser& denoiser_;
   const NetworkGaussianOptions& options_;
   std::int64_t done_ = 0, total_ = 0;
 };

@@ -14,7 +14,6 @@
 
 #include "headstart/core/parallel.h"
 #include "headstart/data/atomic_file.h"
-#include "headstart/denoise/micro_batch.h"
 #include "headstart/error.h"
 #include "headstart/solve/one_step.h"
 #include "headstart/solve/sigmas.h"
@@ -154,10 +153,9 @@ GridPaths follow_paths(const Denoiser& denoiser, const Tensor& x, const std::vec
   require_points("follow_paths", x, denoiser.dim());
   require_sigmas("follow_paths", sigmas);
   if (sigmas.back() == 0) throw InvalidArgument("[follow_paths] expected levels > 0, got 0");
-  const MicroBatched batched(denoiser);
   std::vector<Tensor> states{x.to(torch::kFloat64)}, denoised;
-  sample_heun(batched, states[0], sigmas, {.on_step = [&](std::size_t, const Tensor& state) { states.push_back(state); }});
-  for (std::size_t i = 0; i < sigmas.size(); ++i) denoised.push_back(batched.denoise(states[i], sigmas[i]));
+  sample_heun(denoiser, states[0], sigmas, {.on_step = [&](std::size_t, const Tensor& state) { states.push_back(state); }});
+  for (std::size_t i = 0; i < sigmas.size(); ++i) denoised.push_back(denoiser.denoise(states[i], sigmas[i]));
   return {.sigmas = sigmas, .states = torch::stack(states), .denoised = torch::stack(denoised)};
 }
 

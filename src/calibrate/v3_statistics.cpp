@@ -14,7 +14,6 @@
 #include "headstart/core/tensor_file.h"
 #include "headstart/data/atomic_file.h"
 #include "headstart/data/npz.h"
-#include "headstart/denoise/micro_batch.h"
 #include "headstart/error.h"
 #include "headstart/solve/dpm_solver.h"
 #include "headstart/solve/sigmas.h"
@@ -117,11 +116,10 @@ V3Statistics estimate_v3(const Denoiser& denoiser, const Tensor& data, const Ten
   if (noise.sizes() != data.sizes())
     throw InvalidArgument(fmt::format("[estimate_v3] expected noise of shape [{}, {}]", data.size(0), data.size(1)));
   const auto sigmas = levels_of(o);
-  const MicroBatched batched(denoiser);
   const Tensor clean = data.to(torch::kFloat64), signs = random_signs(clean, o.seed);
   PointMeans means(sigmas, denoiser.dim());
   for (std::size_t i = 0; i < sigmas.size(); ++i) {
-    measure(means, static_cast<std::int64_t>(i), batched, clean + sigmas[i] * noise, sigmas[i], signs);
+    measure(means, static_cast<std::int64_t>(i), denoiser, clean + sigmas[i] * noise, sigmas[i], signs);
     if (o.on_level) o.on_level(static_cast<std::int64_t>(i) + 1);
   }
   return statistics_of(means, o);
@@ -130,15 +128,14 @@ V3Statistics estimate_v3(const Denoiser& denoiser, const Tensor& data, const Ten
 V3Statistics estimate_v3_on_paths(const Denoiser& denoiser, const Tensor& noise, const V3EstimateOptions& o) {
   require_some(noise, denoiser.dim());
   const auto sigmas = levels_of(o);
-  const MicroBatched batched(denoiser);
   const Tensor start = sigmas.front() * noise.to(torch::kFloat64), signs = random_signs(start, o.seed);
   PointMeans means(sigmas, denoiser.dim());
   const auto visit = [&](std::size_t i, const Tensor& x) {
-    measure(means, static_cast<std::int64_t>(i), batched, x, sigmas[i], signs);
+    measure(means, static_cast<std::int64_t>(i), denoiser, x, sigmas[i], signs);
     if (o.on_level) o.on_level(static_cast<std::int64_t>(i) + 1);
   };
   visit(0, start);
-  sample_dpmpp_2m(batched, start, sigmas, {.on_step = [&](std::size_t i, const Tensor& x) { visit(i + 1, x); }});
+  sample_dpmpp_2m(denoiser, start, sigmas, {.on_step = [&](std::size_t i, const Tensor& x) { visit(i + 1, x); }});
   return statistics_of(means, o);
 }
 

@@ -51,9 +51,9 @@ TEST(OptimisedGrids, OfAllLevelsAreThePathsOwn) {
 TEST(FollowPaths, SpendsThreeEvaluationsALevel) {
   const MixtureDenoiser denoiser(random_mixture(kGridDim, 2, {.rank = 4}));
   const Counted counted(denoiser);
-  const GridPaths paths = follow_paths(counted, 80 * random_normal({16, kGridDim}, 1), fine_levels(10));
+  const GridPaths paths = follow_paths(counted, 80 * random_normal({40, kGridDim}, 1), fine_levels(10));
   EXPECT_EQ(counted.nfe(), 10 + 2 * 9);
-  EXPECT_EQ(paths.states.sizes(), (std::vector<std::int64_t>{10, 16, kGridDim}));
+  EXPECT_EQ(paths.states.sizes(), (std::vector<std::int64_t>{10, 40, kGridDim}));
   EXPECT_EQ(paths.denoised.sizes(), paths.states.sizes());
 }
 

@@ -86,7 +86,7 @@ TEST(EstimateV3, RegressesTheDerivativeAlongTheFlow) {
 TEST(EstimateV3, SpendsWhatItSays) {
   const GaussianDenoiser denoiser(independent_gaussian());
   Counted counted(denoiser);
-  const Tensor noise = random_normal({16, kStatDim}, 5);
+  const Tensor noise = random_normal({40, kStatDim}, 5);
   std::int64_t levels = 0;
   estimate_v3(counted, noise, noise, {.cells = 7, .on_level = [&](std::int64_t done) { levels = done; }});
   EXPECT_EQ(counted.nfe(), 3 * 8);
