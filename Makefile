@@ -51,7 +51,7 @@ sanitize: setup
 bench: configure
 	$(COMPILE)
 	@set -e; found=no; \
-	for bench in $$(find $(BUILD)/bench -maxdepth 1 -type f -executable | sort); do \
+	for bench in $$(find $(BUILD)/bench -maxdepth 1 -type f -executable -name '*_bench' | sort); do \
 	  found=yes; echo "== $${bench##*/}"; $$bench --benchmark_counters_tabular=true $(BENCH_ARGS); \
 	done; \
 	[ $$found = yes ] || { echo "bench: no benchmark in $(BUILD)/bench" >&2; exit 1; }

@@ -9,24 +9,18 @@
 
 #include "data_tensors.h"
 #include "headstart/calibrate/head_start.h"
-#include "headstart/core/parallel.h"
 #include "headstart/data/atomic_file.h"
 #include "headstart/data/sha256.h"
 #include "headstart/error.h"
 #include "headstart/solve/noise.h"
-#include "headstart/solve/sigmas.h"
+#include "ranges.h"
 #include "run_dir.h"
-#include "schedules.h"
 
 namespace headstart::app {
 namespace {
 
 using nlohmann::ordered_json;
 using torch::Tensor;
-
-constexpr std::int64_t kSeeds = 64, kFirstSeed = 1'000'000'000, kHeldOut = 256, kReferenceSteps = 60;
-constexpr double kJumps[] = {40, 28, 20, 14, 10, 7, 5, 3.5, 2.5};  // evenly spaced in ln sigma, about sqrt 2 apart
-const std::vector<double> kSwitches{1, 0.5, 2};
 
 ordered_json to_json(const std::optional<double>& level) { return level ? ordered_json(*level) : ordered_json(); }
 
@@ -35,8 +29,8 @@ std::optional<double> level_of(const ordered_json& json) { return json.is_null()
 /// Runs of the same model on the calibration's seeds, and what they cost.
 class Draws {
  public:
-  Draws(const Model& model, const SamplingOptions& sampling) : model_(model), seeds_(kSeeds) {
-    std::iota(seeds_.begin(), seeds_.end(), kFirstSeed);
+  Draws(const Model& model, const SamplingOptions& sampling) : model_(model), seeds_(kCalibrationSeeds) {
+    std::iota(seeds_.begin(), seeds_.end(), kFirstCalibrationSeed);
     sampling_ = sampling;
     sampling_.seeds = seeds_;
     sampling_.on_evaluation = {};
@@ -44,25 +38,32 @@ class Draws {
 
   std::int64_t evaluations() const { return evaluations_; }
 
+  /// Not a number where the sampler diverges.
   Tensor with(const HeadStart& start, TeleportMode mode) {
     SamplingOptions s = sampling_;
     s.teleport.reset();
     if (start.sigma_skip) s.teleport = Teleport{.sigma = *start.sigma_skip, .mode = mode};
     s.residual = start.sigma_c;
-    return draw(s);
+    try {
+      return draw(s);
+    } catch (const NumericalError&) {
+      return torch::full({kCalibrationSeeds, model_.shape.dim()}, std::nan(""), torch::kFloat64);
+    }
   }
 
-  /// The paths themselves in small steps, below the crossing where there is one.
+  /// The paths themselves in small steps, below the crossing where there is one, to where the run's own grid ends.
   Tensor reference(const std::optional<double>& crossing) {
     SamplingOptions s = sampling_;
-    const double first = s.sigmas.empty() ? s.karras.sigma_max : s.sigmas.front();
+    const std::vector<double> grid = plan_sampling(s, model_).sigmas;
+    const bool final_zero = grid.back() == 0;
+    const double first = grid.front(), last = final_zero ? std::max(0.002, model_.sigma_min) : grid.back();
     s.sigmas.clear();
     s.solver = "unipc_bh2";
     s.solve = {};
     s.v3.reset();
     s.residual.reset();
     s.schedule = "karras";
-    s.karras = {.steps = kReferenceSteps, .sigma_min = std::max(0.002, model_.sigma_min), .sigma_max = first};
+    s.karras = {.steps = kReferenceSteps, .sigma_min = last, .sigma_max = first, .final_zero = final_zero};
     s.teleport.reset();
     if (crossing && *crossing < first) s.teleport = Teleport{.sigma = *crossing, .mode = TeleportMode::respaced};
     return draw(s);
@@ -73,7 +74,7 @@ class Draws {
     std::vector<Tensor> ends;
     const auto nfe = draw_samples(model_, s, plan_sampling(s, model_), seeds_,
                                   [&](const auto&, const Tensor& samples, std::int64_t) { ends.push_back(samples); });
-    evaluations_ += nfe * kSeeds;
+    evaluations_ += nfe * kCalibrationSeeds;
     return torch::cat(ends);
   }
 
@@ -83,14 +84,15 @@ class Draws {
   std::int64_t evaluations_ = 0;
 };
 
-/// The first held-out images, in the model's range. @throws InvalidArgument where they are of another shape
+/// The first held-out images, in the model's range. @throws InvalidArgument where they are of another shape, or only one
 Tensor held_out_points(const std::string& data, const Model& model) {
   const auto stream = open_data(data);
   if (stream->shape() != model.shape)
     throw InvalidArgument(fmt::format("--calibration_data: expected images of shape {} as in {}, got {} in {}", to_string(model.shape),
                                       model.path, to_string(stream->shape()), data));
-  const Tensor images = read_images(*stream, kHeldOut).flatten(1).to(torch::kFloat64);
-  return stream->is_uint8() ? (images + 1) / 2 * (model.range_high - model.range_low) + model.range_low : images;
+  const Tensor images = read_images(*stream, kHeldOutPoints).flatten(1).to(torch::kFloat64);
+  if (images.size(0) < 2) throw InvalidArgument("--calibration_data: expected at least two images, got one in " + data);
+  return as_data_of(model, "--calibration_data", *stream, images);
 }
 
 std::string sha256_of(const Tensor& points) {
@@ -108,20 +110,19 @@ ordered_json key_of(const Model& model, const SamplingOptions& s, const AutoOpti
   key["choose_residual"] = o.residual;
   key["mode"] = to_string(o.mode);
   key["held_out_sha256"] = points.defined() ? ordered_json(sha256_of(points)) : ordered_json();
-  key["calibration"] = {kSeeds, kReferenceSteps};
+  key["calibration"] = {kCalibrationSeeds, kReferenceSteps, kAsGood, jumps_to_try(), switches_to_try()};
   return key;
 }
 
+/// Where a jump may land: with `tail` at the levels of the grid nearest to those to try.
 std::vector<double> jumps_of(const SamplingOptions& s, const Model& model, TeleportMode mode) {
   const std::vector<double> grid = plan_sampling(s, model).sigmas;
-  const double last = grid.back() > 0 ? grid.back() : grid[grid.size() - 2];
+  const double first = grid.front(), last = grid.back() > 0 ? grid.back() : grid[grid.size() - 2];
   std::vector<double> jumps;
-  if (mode == TeleportMode::tail) {  // levels of the grid, of which a solver needs two
-    for (std::size_t i = 1; i + 1 < grid.size() && jumps.size() < std::size(kJumps); ++i)
-      if (grid[i] > 2 * last) jumps.push_back(grid[i]);
-  } else {
-    for (const double jump : kJumps)
-      if (jump < grid.front() && jump > 2 * last) jumps.push_back(jump);
+  for (double jump : jumps_to_try()) {
+    if (mode == TeleportMode::tail)
+      jump = std::ranges::min(grid, {}, [&](double level) { return level > 0 ? std::abs(std::log(level / jump)) : INFINITY; });
+    if (jump < first && jump > 2 * last && (jumps.empty() || jump < jumps.back())) jumps.push_back(jump);
   }
   return jumps;
 }
@@ -134,10 +135,9 @@ ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOp
   std::int64_t held_out_evaluations = 0;
   if (points.defined()) {
     std::vector<std::int64_t> seeds(static_cast<std::size_t>(points.size(0)));
-    std::iota(seeds.begin(), seeds.end(), kFirstSeed + kSeeds);
-    const double last = std::min(80.0, model.sigma_max);
-    const auto levels = spaced_sigmas(log_spacing(), {.steps = 20, .sigma_min = last / 80, .sigma_max = last, .final_zero = false});
-    const Crossing found = find_crossing(*model.denoiser, *s.closed_form->denoiser, points, noise_of(seeds, model.shape), levels);
+    std::iota(seeds.begin(), seeds.end(), kFirstCalibrationSeed + kCalibrationSeeds);
+    const Crossing found = find_crossing(*model.denoiser, *s.closed_form->denoiser, points, noise_of(seeds, model.shape),
+                                         crossing_levels(model.sigma_min, model.sigma_max));
     crossing = found.sigma;
     held_out_evaluations = static_cast<std::int64_t>(found.errors.size()) * points.size(0);
     for (const auto& e : found.errors)
@@ -146,12 +146,13 @@ ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOp
   result["crossing"] = to_json(crossing);
 
   const Candidates candidates{.skips = o.teleport ? jumps_of(s, model, o.mode) : std::vector<double>{},
-                              .switches = o.residual ? kSwitches : std::vector<double>{},
+                              .switches = o.residual ? switches_to_try() : std::vector<double>{},
                               .given = {.sigma_skip = s.teleport ? std::optional(s.teleport->sigma) : std::nullopt, .sigma_c = s.residual}};
   const TeleportMode mode = s.teleport ? s.teleport->mode : o.mode;
+  Progress progress(cli, "calibrating", static_cast<std::int64_t>(2 + candidates.skips.size() + candidates.switches.size()), "runs");
   const Tensor reference = draws.reference(crossing);
-  Progress progress(cli, "calibrating", static_cast<std::int64_t>(1 + candidates.skips.size() + candidates.switches.size()), "runs");
-  std::int64_t done = 0;
+  std::int64_t done = 1;
+  progress.update(done);
   const Choice choice = choose_head_start(reference, candidates, [&](const HeadStart& candidate) {
     Tensor ends = draws.with(candidate, mode);
     progress.update(++done);
@@ -160,10 +161,32 @@ ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOp
   result["sigma_skip"] = to_json(choice.best.sigma_skip);
   result["sigma_c"] = to_json(choice.best.sigma_c);
   for (const Trial& t : choice.trials)
-    result["trials"].push_back({{"sigma_skip", to_json(t.start.sigma_skip)}, {"sigma_c", to_json(t.start.sigma_c)}, {"error", t.error}});
+    result["trials"].push_back(
+        {{"sigma_skip", to_json(t.start.sigma_skip)}, {"sigma_c", to_json(t.start.sigma_c)}, {"error", number_or_null(t.error)}});
   result["evaluations"] = draws.evaluations() + held_out_evaluations;
   result["seconds"] = now() - start;
   return result;
+}
+
+/// All choices in the file. @throws DataError where it is none
+ordered_json read_choices(const std::string& path) {
+  ordered_json kept = std::filesystem::exists(path) ? read_json(path) : ordered_json::array();
+  if (!kept.is_array()) throw DataError(path, "is no file of head starts: expected a JSON array; choose another --calibration_file");
+  return kept;
+}
+
+/// That of this key, or null.
+ordered_json kept_choice(const std::string& path, const ordered_json& key) {
+  for (const auto& entry : read_choices(path))
+    if (entry.at("key") == key) return entry.at("result");
+  return nullptr;
+}
+
+/// Adds one to what is in the file by now.
+void keep_choice(const std::string& path, const ordered_json& key, const ordered_json& result) {
+  ordered_json kept = read_choices(path);
+  kept.push_back({{"key", key}, {"result", result}});
+  write_file_atomically(path, kept.dump(1) + "\n");
 }
 
 std::string level_text(const ordered_json& level, const char* none) {
@@ -175,8 +198,9 @@ void print(const ordered_json& result, const Cli& cli) {
     say(cli, fmt::format("  denoising error at sigma {:.3g}: model {:.4g}, closed form {:.4g}", e["sigma"].get<double>(),
                          e["model"].get<double>(), e["closed_form"].get<double>()));
   for (const auto& t : result["trials"])
-    say(cli, fmt::format("  jump to {}, residual form down to {}: error {:.4f}", level_text(t["sigma_skip"], "none"),
-                         level_text(t["sigma_c"], "none"), t["error"].get<double>()));
+    say(cli,
+        fmt::format("  jump to {}, residual form down to {}: {}", level_text(t["sigma_skip"], "none"), level_text(t["sigma_c"], "none"),
+                    t["error"].is_null() ? "diverges" : fmt::format("error {:.4f}", t["error"].get<double>())));
   say(cli, fmt::format("head start: jump to {}, residual form down to {}; {} evaluations of the model, {:.1f} s; {} {}",
                        level_text(result["sigma_skip"], "none"), level_text(result["sigma_c"], "none"),
                        result["evaluations"].get<std::int64_t>(), result["seconds"].get<double>(),
@@ -186,39 +210,43 @@ void print(const ordered_json& result, const Cli& cli) {
 }  // namespace
 
 void add_auto_options(CLI::App& verb, AutoOptions& options) {
-  verb.add_option("--calibration_data", options.data, "of auto: held-out images (DATA), by which the closed form is trusted at high levels");
+  verb.add_option("--calibration_data", options.data,
+                  "of auto: held-out images (DATA), by which the closed form is trusted at high levels");
   verb.add_option("--calibration_file", options.file, "of auto: where choices are kept [TELEPORT_STATS.head_starts.json]");
 }
 
 ordered_json choose_start(SamplingOptions& s, const Model& model, const AutoOptions& o, const Cli& cli) {
   const char* option = o.teleport ? "--teleport" : "--residual";
-  if (is_stochastic(s.solver))
+  if (!s.closed_form) throw InvalidArgument(fmt::format("{}: expected --teleport_stats with auto", option));
+  if (is_stochastic(s.solver) || s.solve.churn.S_churn > 0)
     throw InvalidArgument(fmt::format("{}: expected a noise level with {}, got auto, which compares where paths without new noise end",
-                                      option, s.solver));
+                                      option, is_stochastic(s.solver) ? s.solver : "--S_churn"));
+  if (s.init) throw InvalidArgument(fmt::format("{}: expected a noise level with --init, got auto, which starts from noise", option));
   if (o.residual) {  // whether the solver has such a form, before any work
     SamplingOptions with = s;
-    with.residual = kSwitches.front();
+    with.residual = switches_to_try().front();
     plan_sampling(with, model);
   }
   const Tensor points = o.data.empty() ? Tensor() : held_out_points(o.data, model);
   const std::string path = o.file.empty() ? s.closed_form->path + ".head_starts.json" : o.file;
-  require_folder_of(path);
   const ordered_json key = key_of(model, s, o, points);
-  ordered_json kept = std::filesystem::exists(path) ? read_json(path) : ordered_json::array();
-  if (!kept.is_array()) throw DataError(path, "is no file of head starts: expected a JSON array; choose another --calibration_file");
-  const auto found = std::ranges::find_if(kept, [&](const ordered_json& entry) { return entry.value("key", ordered_json()) == key; });
-  const bool from_file = found != kept.end();
-  ordered_json result = from_file ? (*found)["result"] : measured(model, s, o, points, cli);
-  if (!from_file) {
-    kept.push_back({{"key", key}, {"result", result}});
-    write_file_atomically(path, kept.dump(1) + "\n");
+  try {
+    ordered_json result = kept_choice(path, key);
+    const bool from_file = !result.is_null();
+    if (!from_file) {
+      { const AtomicFile writable(path); }  // or the work would be lost
+      result = measured(model, s, o, points, cli);
+      keep_choice(path, key, result);
+    }
+    if (const auto skip = level_of(result.at("sigma_skip")); o.teleport && skip) s.teleport = Teleport{.sigma = *skip, .mode = o.mode};
+    if (o.residual) s.residual = level_of(result.at("sigma_c"));
+    result["file"] = path;
+    result["from_file"] = from_file;
+    print(result, cli);
+    return result;
+  } catch (const nlohmann::json::exception&) {
+    throw DataError(path, "is no file of head starts; choose another --calibration_file");
   }
-  if (const auto skip = level_of(result.at("sigma_skip")); o.teleport && skip) s.teleport = Teleport{.sigma = *skip, .mode = o.mode};
-  if (o.residual) s.residual = level_of(result.at("sigma_c"));
-  result["file"] = path;
-  result["from_file"] = from_file;
-  print(result, cli);
-  return result;
 }
 
 }  // namespace headstart::app

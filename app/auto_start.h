@@ -25,7 +25,8 @@ void add_auto_options(CLI::App& verb, AutoOptions& options);
 /// that denoises them as well as the model. A choice made before for the same model, statistics, solver, grid and data is taken from the
 /// file.
 /// @return what run.json and --json say of it: sigma_skip, sigma_c, trials, denoising errors, evaluations, seconds, file, from_file
-/// @throws InvalidArgument where the solver is stochastic or there are no statistics; DataError for what is wrong with data or file
+/// @throws InvalidArgument where the run adds noise or starts from pictures, or there are no statistics; DataError for what is wrong with
+/// data or file
 nlohmann::ordered_json choose_start(SamplingOptions& sampling, const Model& model, const AutoOptions& options, const Cli& cli);
 
 }  // namespace headstart::app

@@ -80,6 +80,10 @@ std::string head_start_line(const SamplingOptions& s, const SamplingPlan& plan) 
   return s.teleport && s.teleport->mode == TeleportMode::replace ? fmt::format("closed form above sigma {:.4g}, ", s.teleport->sigma) : "";
 }
 
+[[noreturn]] void refuse_used(const std::string& outdir) {
+  throw DataError(outdir, "is not empty; choose another --outdir, or continue that run with --resume");
+}
+
 ordered_json sample_verb(Options& o, const Cli& cli) {
   const Model model = open_sampled_model(o.sample, cli);
   const bool images = (model.shape.channels == 1 || model.shape.channels == 3) && model.shape.height > 1 && model.shape.width > 1;
@@ -87,13 +91,6 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   if (o.npz && (o.subdirs || !o.grid.empty()))
     throw InvalidArgument("--npz: expected without --subdirs and --grid, which are about PNG files");
   SamplingOptions s = sampling_of(o.sample, model);
-  const AutoOptions automatic = automatic_of(o.sample);
-  ordered_json calibration;
-  if (automatic.teleport || automatic.residual) calibration = choose_start(s, model, automatic, cli);
-  const SamplingPlan plan = plan_sampling(s, model);
-  ordered_json settings = describe(model, s, plan);
-  settings["files"] = o.npz ? "npz" : o.subdirs ? "png/subdirs" : "png";
-
   if (o.save_path > static_cast<std::int64_t>(s.seeds.size()))
     throw InvalidArgument(fmt::format("--save_path: expected at most the {} seeds of the run, got {}", s.seeds.size(), o.save_path));
   if (o.save_path > 0 && s.solver == "rk45")
@@ -102,8 +99,16 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   if (!o.grid.empty() && std::filesystem::absolute(o.grid).parent_path() == std::filesystem::absolute(o.outdir + "/.").parent_path())
     throw InvalidArgument("--grid: expected a file outside --outdir, whose PNG files are samples, got " + o.grid);
 
+  if (!o.resume && std::filesystem::is_directory(o.outdir) && !std::filesystem::is_empty(o.outdir)) refuse_used(o.outdir);
+  const AutoOptions automatic = automatic_of(o.sample);
+  ordered_json calibration;
+  if (automatic.teleport || automatic.residual) calibration = choose_start(s, model, automatic, cli);
+  const SamplingPlan plan = plan_sampling(s, model);
+  ordered_json settings = describe(model, s, plan);
+  settings["files"] = o.npz ? "npz" : o.subdirs ? "png/subdirs" : "png";
+
   const RunDir dir(o.outdir);
-  if (!o.resume && !dir.empty()) throw DataError(o.outdir, "is not empty; choose another --outdir, or continue that run with --resume");
+  if (!o.resume && !dir.empty()) refuse_used(o.outdir);
   const ordered_json earlier = dir.read_run();
   if (earlier.empty() && !dir.empty()) throw DataError(o.outdir, "is not empty and holds no run.json of sample; choose another --outdir");
   if (!earlier.empty() && !same_pictures(earlier.value("settings", ordered_json()), settings))

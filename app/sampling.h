@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "closed_form.h"
 #include "denoisers.h"
-#include "head_start.h"
 #include "headstart/denoise/observed.h"
 #include "headstart/solve/sigmas.h"
 #include "headstart/solve/solver.h"

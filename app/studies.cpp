@@ -267,22 +267,25 @@ Study calibration_study(const ordered_json& c, const std::string& run) {
     return value.is_null() ? std::string(none) : fmt::format("σ = {:.3g}", value.get<double>());
   };
   Study study{.heading = "Where to jump: " + run, .facts = {}, .charts = {}, .tables = {}};
-  study.facts.push_back(fmt::format(
-      "Chosen automatically: jump to {}, residual form down to {}. {} evaluations of the model.", level(c.at("sigma_skip"), "no level"),
-      level(c.at("sigma_c"), "no level"), c.at("evaluations").get<std::int64_t>()));
+  study.facts.push_back(fmt::format("Chosen automatically: jump to {}, residual form down to {}. {} evaluations of the model.",
+                                    level(c.at("sigma_skip"), "no level"), level(c.at("sigma_c"), "no level"),
+                                    c.at("evaluations").get<std::int64_t>()));
 
-  LineChart ends{.title = "Where the paths end",
-                 .caption = "Root mean square difference between this solver's pictures and accurately integrated ones from the same noise.",
-                 .x_label = "Jump to σ",
-                 .y_label = "error",
-                 .log_x = true,
-                 .log_y = false,
-                 .curves = {}};
+  LineChart ends{
+      .title = "Where the paths end",
+      .caption = "Root mean square difference between this solver's pictures and accurately integrated ones from the same noise.",
+      .x_label = "Jump to σ",
+      .y_label = "error",
+      .log_x = true,
+      .log_y = false,
+      .curves = {}};
   ReportTable tried{.caption = "All that was tried.", .columns = {"jump to", "residual form down to", "error"}, .rows = {}};
   for (const auto& trial : c.at("trials")) {
-    const double error = trial.at("error").get<double>();
-    tried.rows.push_back({level(trial.at("sigma_skip"), "none"), level(trial.at("sigma_c"), "none"), fmt::format("{:.4f}", error)});
-    if (trial.at("sigma_skip").is_null()) continue;
+    const bool diverges = trial.at("error").is_null();
+    const double error = diverges ? std::nan("") : trial.at("error").get<double>();
+    tried.rows.push_back({level(trial.at("sigma_skip"), "none"), level(trial.at("sigma_c"), "none"),
+                          diverges ? std::string("diverges") : fmt::format("{:.4f}", error)});
+    if (diverges || trial.at("sigma_skip").is_null()) continue;
     const std::string name = trial.at("sigma_c").is_null() ? "teleported" : "residual form down to " + level(trial.at("sigma_c"), "");
     auto found = std::ranges::find(ends.curves, name, &Curve::name);
     if (found == ends.curves.end()) found = ends.curves.insert(ends.curves.end(), Curve{.name = name});

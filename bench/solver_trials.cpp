@@ -46,9 +46,8 @@ namespace {
 using nlohmann::json;
 using torch::Tensor;
 
-constexpr std::int64_t kBatch = 256, kCalibrationSeeds = 64, kFirstCalibrationSeed = 1'000'000'000;
-const json kConverged = {{"steps", 60}};
-const std::vector<double> kSkips{40, 28, 20, 14, 10, 7, 5, 3.5, 2.5}, kSwitches{1, 0.5, 2};
+constexpr std::int64_t kBatch = 256;
+const json kConverged = {{"steps", kReferenceSteps}};
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -160,8 +159,8 @@ class Trials {
     std::vector<std::int64_t> seeds(kCalibrationSeeds);
     std::iota(seeds.begin(), seeds.end(), kFirstCalibrationSeed);
     const Choice choice = choose_head_start(reference(seeds),
-                                            {.skips = is_auto("teleport") ? kSkips : std::vector<double>{},
-                                             .switches = is_auto("residual") ? kSwitches : std::vector<double>{},
+                                            {.skips = is_auto("teleport") ? jumps_to_try() : std::vector<double>{},
+                                             .switches = is_auto("residual") ? switches_to_try() : std::vector<double>{},
                                              .given = given},
                                             [&](const HeadStart& start) {
                                               json ignored;
@@ -178,12 +177,11 @@ class Trials {
   /// The reference ends of the calibration, once for all.
   const Tensor& reference(const std::vector<std::int64_t>& seeds) {
     if (reference_ends_.defined()) return reference_ends_;
-    const Tensor points = held_out_points(256);
+    const Tensor points = held_out_points(kHeldOutPoints);
     std::vector<std::int64_t> others(static_cast<std::size_t>(points.size(0)));
     std::iota(others.begin(), others.end(), kFirstCalibrationSeed + kCalibrationSeeds);
-    const Crossing crossing =
-        find_crossing(*network_, GaussianDenoiser(stats_), points, noise_of(others, network_->info().shape),
-                      spaced_sigmas(log_spacing(), {.steps = 20, .sigma_min = 1, .sigma_max = 80, .final_zero = false}));
+    const Crossing crossing = find_crossing(*network_, GaussianDenoiser(stats_), points, noise_of(others, network_->info().shape),
+                                            crossing_levels(network_->info().sigma_min, network_->info().sigma_max));
     for (const auto& e : crossing.errors)
       std::cerr << fmt::format("sigma {:.3g}: denoising error of the network {:.5g}, of the Gaussian {:.5g}\n", e.sigma, e.network,
                                e.closed_form);
@@ -194,7 +192,7 @@ class Trials {
   Tensor held_out_points(std::int64_t count) const {
     const auto stream = open_images(held_out_);
     std::vector<float> values(static_cast<std::size_t>(count * stream->shape().dim()));
-    stream->read(values);
+    if (stream->read(values) != count) throw std::runtime_error(held_out_ + ": expected at least " + std::to_string(count) + " images");
     return torch::from_blob(values.data(), {count, stream->shape().dim()}, torch::kFloat32).to(torch::kFloat64);
   }
 

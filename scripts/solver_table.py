@@ -165,7 +165,7 @@ class Table:
             for solver, form in self.best(budget)[:3]:
                 for num in (self.options.num, self.options.best_num):
                     answer = self.found(solver, budget, form, num)
-                    if answer:
+                    if answer and answer["frechet"] is not None:
                         print("| " + " | ".join([str(answer["nfe"]), f"`{solver}` {form}"] + [
                             self.level(answer.get(key)) for key in ("sigma_min", "rho", "order", "sigma_skip", "sigma_c")
                         ] + [f"{answer['frechet']:.2f} [{answer['low']:.2f}, {answer['high']:.2f}]", str(num)]) + " |")
@@ -189,7 +189,7 @@ class Table:
         print("\n| evaluations | best without | best teleported | best residual | excess removed | of what teleportation leaves |\n" +
               "| --- |" * 6)
         for budget in budgets:
-            least = {form: min((self.found(s, budget, f)["frechet"] for s, f in self.best(budget) if f == form), default=None)
+            least = {form: min((distance(self.found(s, budget, f)) for s, f in self.best(budget) if f == form), default=None)
                      for form in FORMS}
             if None in least.values():
                 continue

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <utility>
 
 #include "headstart/error.h"
 
@@ -29,6 +29,10 @@ GaussianStats in_range(const GaussianStats& stats, double low, double high) { re
 
 MixtureStats in_range(const MixtureStats& stats, double low, double high) { return mapped(stats, low, high); }
 
-bool is_picture_range(double low, double high) { return std::rint(2 * low) == 2 * low && std::rint(2 * high) == 2 * high; }
+bool is_picture_range(double low, double high) {
+  for (const auto& convention : {std::pair(-1.0, 1.0), {0.0, 1.0}, {-0.5, 0.5}, {0.0, 255.0}})
+    if (std::pair(low, high) == convention) return true;
+  return false;
+}
 
 }  // namespace headstart

@@ -48,7 +48,7 @@ Tensor MomentAccumulator::covariance(std::int64_t ddof) const {
 
 std::pair<double, double> data_range(bool is_uint8, double low, double high) {
   if (is_uint8) return {-1, 1};
-  for (const auto& convention : {std::pair(-0.5, 0.5), {0.0, 1.0}, {-1.0, 1.0}})
+  for (const auto& convention : {std::pair(0.0, 1.0), {-0.5, 0.5}, {-1.0, 1.0}})
     if (low >= convention.first && high <= convention.second) return convention;
   return low < high ? std::pair(low, high) : std::pair(low - 1, high + 1);  // constant data still span something
 }

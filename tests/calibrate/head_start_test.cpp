@@ -52,10 +52,11 @@ Tensor at_distance(const HeadStart& start) {
 }
 
 TEST(ChooseHeadStart, TakesTheJumpAndTheSwitchThatEndNearest) {
-  const Choice choice = choose_head_start(torch::zeros({2, 3}, torch::kFloat64), {.skips = {20, 10, 5, 2}, .switches = {1, 0.5, 2}}, at_distance);
+  const Choice choice =
+      choose_head_start(torch::zeros({2, 3}, torch::kFloat64), {.skips = {20, 10, 5, 2}, .switches = {1, 0.5, 2}}, at_distance);
   EXPECT_EQ(choice.best.sigma_skip, std::optional(5.0));
   EXPECT_EQ(choice.best.sigma_c, std::optional(0.5));
-  ASSERT_EQ(choice.trials.size(), 1 + 4 + 2);
+  ASSERT_EQ(choice.trials.size(), 1 + 4 + 2 + 1) << "none, jumps, other switches, no switch";
   EXPECT_EQ(choice.trials[0].start.sigma_skip, std::nullopt);
   EXPECT_NEAR(choice.trials[0].error, 4, 1e-12) << "root mean square of the difference";
 }
@@ -78,12 +79,18 @@ TEST(ChooseHeadStart, LeavesAloneWhatIsGiven) {
   EXPECT_EQ(skips.best.sigma_c, std::optional(2.0));
 }
 
+TEST(ChooseHeadStart, TakesNothingThatIsNotFinite) {
+  const auto diverging = [](const HeadStart& start) { return torch::full({1, 1}, start.sigma_skip ? std::nan("") : 1.0, torch::kFloat64); };
+  const Choice choice = choose_head_start(torch::zeros({1, 1}, torch::kFloat64), {.skips = {20}, .switches = {}}, diverging);
+  EXPECT_EQ(choice.best, HeadStart{});
+  EXPECT_TRUE(std::isinf(choice.trials[1].error));
+}
+
 TEST(ChooseHeadStart, TakesNoneWhereNoneIsBest) {
   const auto worse_with_help = [](const HeadStart& start) {
     return torch::full({1, 1}, start.sigma_skip || start.sigma_c ? 2.0 : 1.0, torch::kFloat64);
   };
-  const Choice choice =
-      choose_head_start(torch::zeros({1, 1}, torch::kFloat64), {.skips = {20, 5}, .switches = {1}}, worse_with_help);
+  const Choice choice = choose_head_start(torch::zeros({1, 1}, torch::kFloat64), {.skips = {20, 5}, .switches = {1}}, worse_with_help);
   EXPECT_EQ(choice.best.sigma_skip, std::nullopt);
   EXPECT_EQ(choice.best.sigma_c, std::nullopt);
 }

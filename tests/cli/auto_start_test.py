@@ -41,7 +41,7 @@ class Choice(unittest.TestCase):
         best = next(trial for trial in trials if trial["error"] <= 1.05 * least)
         self.assertEqual((self.chosen["sigma_skip"], self.chosen["sigma_c"]), (best["sigma_skip"], best["sigma_c"]))
         self.assertLess(best["error"], 0.9 * trials[0]["error"], "five steps from sigma 80 leave much to gain")
-        self.assertEqual(len(trials), 1 + 9 + 2)
+        self.assertEqual(len(trials), 1 + 9 + 2 + 1, "none, jumps, other switches, no switch")
 
     def test_it_is_what_the_run_did(self):
         self.assertEqual(self.run_json["settings"]["sigma_skip"], self.chosen["sigma_skip"])
@@ -54,13 +54,14 @@ class Choice(unittest.TestCase):
 
     def test_its_cost_is_said(self):
         held_out = min(256, 96) * len(self.chosen["denoising"])
-        self.assertEqual(self.chosen["evaluations"], 64 * (60 + 12 * 5) + held_out)
+        self.assertEqual(self.chosen["evaluations"], 64 * (60 + 13 * 5) + held_out)
         self.assertGreater(self.chosen["seconds"], 0)
 
     def test_it_is_kept_and_found_again(self):
         self.assertFalse(self.chosen["from_file"])
         kept = json.loads((folder / "stats.safetensors.head_starts.json").read_text())
-        self.assertGreaterEqual(len(kept), 1)
+        self.assertEqual(len(kept), len({json.dumps(entry["key"]) for entry in kept}), "each choice once")
+        self.assertIn(self.chosen["trials"], [entry["result"]["trials"] for entry in kept])
         again, _ = sample("again", "--teleport", "auto", "--residual", "auto", "--calibration_data", folder / "images.idx", "--seeds", "7")
         self.assertTrue(again["calibration"]["from_file"])
         self.assertEqual(again["calibration"]["trials"], self.chosen["trials"])
@@ -90,6 +91,7 @@ class Parts(unittest.TestCase):
         run, _ = sample("tail", "--teleport", "auto", "--teleport_mode", "tail", "--steps", 12)
         skips = [trial["sigma_skip"] for trial in run["calibration"]["trials"]][1:]
         grid = cli.karras_sigmas(12, low=0.05)
+        self.assertGreater(len(set(skips)), 3)
         for skip in skips:
             self.assertLess(min(abs(skip - level) for level in grid), 1e-9)
 
@@ -108,10 +110,15 @@ class Refusals(unittest.TestCase):
         with_stats = ["--teleport_stats", stats]
         self.refused(2, ["--teleport_stats", "--teleport"], "--teleport", "auto")
         self.refused(2, ["--teleport", "ddpm", "auto"], "--teleport", "auto", "--solver", "ddpm", *with_stats)
+        self.refused(2, ["--teleport", "--S_churn", "auto"], "--teleport", "auto", "--S_churn", 5, *with_stats)
+        init = ["--init", folder / "images.idx", "--init_sigma", 5]
+        self.refused(2, ["--teleport", "--init", "auto"], "--teleport", "auto", *init, *with_stats)
         self.refused(2, ["--residual", "dpmpp_2m", "heun"], "--residual", "auto", *with_stats)
         self.refused(2, ["--calibration_data", "auto"], "--teleport", 10, "--calibration_data", folder / "images.idx", *with_stats)
         self.refused(3, ["missing"], "--teleport", "auto", "--calibration_data", folder / "missing", *with_stats)
         self.refused(3, ["nowhere"], "--teleport", "auto", "--calibration_file", folder / "nowhere" / "kept.json", *with_stats)
+        (folder / "empty_entry.json").write_text("[1]")
+        self.refused(3, ["empty_entry.json"], "--teleport", "auto", "--calibration_file", folder / "empty_entry.json", *with_stats)
         (folder / "broken.json").write_text("{}")
         self.refused(3, ["broken.json", "--calibration_file"], "--teleport", "auto", "--calibration_file", folder / "broken.json", *with_stats)
         self.refused(2, ["off, auto or a noise level", "high"], "--teleport", "high", *with_stats)

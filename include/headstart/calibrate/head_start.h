@@ -4,6 +4,7 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -12,10 +13,18 @@
 
 namespace headstart {
 
+// What `auto` is made of: a calibration's size, its seeds, which no run uses by default, and what it tries.
+inline constexpr std::int64_t kCalibrationSeeds = 64, kFirstCalibrationSeed = 1'000'000'000;
+inline constexpr std::int64_t kHeldOutPoints = 256;  ///< their noise is of the seeds after those
+inline constexpr std::int64_t kReferenceSteps = 60;  ///< of unipc_bh2 on Karras's grid
+std::vector<double> jumps_to_try();                  ///< 40 to 2.5, about sqrt 2 apart
+std::vector<double> switches_to_try();               ///< sigma_c, the most likely first
+
 /// What a formula does for a sampler; nothing where both are empty.
 struct HeadStart {
   std::optional<double> sigma_skip{};  ///< teleport to there
   std::optional<double> sigma_c{};     ///< residual form down to there
+  bool operator==(const HeadStart&) const = default;
 };
 
 /// The denoising errors of both models at one level: means over the points of |D(x0 + sigma n) - x0|^2 / D.
@@ -30,17 +39,21 @@ struct Crossing {
   std::vector<DenoisingErrors> errors;  ///< descending levels, ending two below the crossing
 };
 
-/// @param points  [N, D] held-out data, in the network's units
+/// @param points  [N, D] held-out data, in the network's units; N >= 2
 /// @param noise   [N, D] standard normal
-/// @param levels  descending
+/// @param levels  descending: see crossing_levels
+/// @throws InvalidArgument where there are fewer than two points
 /// Cost N evaluations of the network for each level that is looked at.
 Crossing find_crossing(const Denoiser& network, const Denoiser& closed_form, const torch::Tensor& points, const torch::Tensor& noise,
                        const std::vector<double>& levels);
 
+/// 20 levels evenly spaced in ln sigma from 80, or the network's largest, to an 80th of that or its smallest.
+std::vector<double> crossing_levels(double sigma_min, double sigma_max);
+
 /// A head start and how far from the reference ends it led: root mean square over the batch, data units.
 struct Trial {
   HeadStart start;
-  double error = 0;
+  double error = 0;  ///< infinite where it led nowhere
 };
 
 struct Choice {
@@ -57,12 +70,13 @@ struct Candidates {
 /// Errors up to this times the least count as equal: a small batch cannot tell them apart.
 inline constexpr double kAsGood = 1.05;
 
-/// Tries what is given alone, then every jump (with the first switch), then every switch with the best jump, and takes what ends nearest
-/// to the reference; of those as good as that the one tried first, which departs least from the network.
-/// @param reference  [B, D], where the paths really end: the closed form's flow down to the crossing, if there is one, then the network's in
+/// Tries what is given alone, then every jump (with the first switch), then every switch and none with the best jump, and takes what ends
+/// nearest to the reference; of those as good as that the one tried first, which departs least from the network.
+/// @param reference  [B, D], where the paths really end: the closed form's flow down to the crossing, if there is one, then the network's
+/// in
 ///   small steps
 /// @param draw       the end points [B, D] of the sampler with a head start, from the noise that the reference started from
-/// Cost 1 + skips.size() + switches.size() runs of the sampler.
+/// Cost at most 2 + skips.size() + switches.size() runs of the sampler.
 Choice choose_head_start(const torch::Tensor& reference, const Candidates& candidates,
                          const std::function<torch::Tensor(const HeadStart&)>& draw);
 

@@ -39,7 +39,7 @@ class GaussianPart : public LinearPart {
   torch::Tensor variances_;
 };
 
-/// That of an isotropic Gaussian at 0. Without variance D_G = 0, and the variation of constants is DPM-Solver++'s; with boundless_variance
+/// That of an isotropic Gaussian at 0. Without variance D_G = 0, and the variation of constants is DPM-Solver++'s; with kBoundlessVariance
 /// D_G = x, whose flow stands still, and it is the plain integral of the slope.
 class IsotropicPart : public LinearPart {
  public:

@@ -1,4 +1,4 @@
-#include "head_start.h"
+#include "closed_form.h"
 
 #include "cli.h"
 #include "headstart/data/sha256.h"
