@@ -21,7 +21,7 @@ def setUpModule():
 def fit(name, *options):
     (folder / name).mkdir()
     return cli.result_of("fit", "--from_network", network, "--out", folder / name / "stats.safetensors", "--rank", 5, "--dpm_v3",
-                         folder / name / "v3", "--v3_points", 20, "--v3_cells", 4, "--grid_file", folder / name / "grids.json", "--grid_steps", "3,5",
+                         folder / name / "v3", "--v3_points", 20, "--v3_cells", 40, "--grid_file", folder / name / "grids.json", "--grid_steps", "3,5",
                          *options)
 
 
@@ -35,7 +35,7 @@ class FromNetwork(unittest.TestCase):
         self.assertEqual({key: fitted[key] for key in ("count", "dim", "rank", "components", "log_likelihood", "method", "passes")},
                          {"count": None, "dim": 64, "rank": 5, "components": 1, "log_likelihood": None, "method": "network", "passes": 3})
         self.assertEqual(fitted["nfe"], 96 + 2 * 8 * (13 * 3 + 16))  # 5 + 8 columns
-        self.assertEqual(fitted["dpm_v3"]["nfe"], 20 * (4 * 5 - 1))
+        self.assertEqual(fitted["dpm_v3"]["nfe"], 20 * (4 * 41 - 1))
         self.assertEqual(fitted["grids"]["nfe"], 64 * (3 * 64 - 2))
         self.assertGreater(fitted["energy"], 0)
 
@@ -53,8 +53,8 @@ class FromNetwork(unittest.TestCase):
         self.assertEqual(settings["teleport_stats"], str(file))
 
     def test_data_take_the_place_of_paths(self):
-        result = cli.result_of("fit", folder / "images.idx", "--from_network", network, "--dpm_v3", folder / "v3_data", "--v3_points", 20, "--v3_cells", 4)
-        self.assertEqual(result["dpm_v3"]["nfe"], 20 * 3 * 5)
+        result = cli.result_of("fit", folder / "images.idx", "--from_network", network, "--dpm_v3", folder / "v3_data", "--v3_points", 20, "--v3_cells", 40)
+        self.assertEqual(result["dpm_v3"]["nfe"], 20 * 3 * 41)
         self.assertEqual(result["dpm_v3"]["points"], 20)
 
 
