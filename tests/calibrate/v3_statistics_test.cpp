@@ -44,7 +44,6 @@ TEST(EstimateV3, GivesOneExactStepOnAGaussianOfIndependentDimensions) {
        {estimate_v3(denoiser, draws_of(s, 8), noise, {.cells = 240}), estimate_v3_on_paths(denoiser, noise, {.cells = 240})}) {
     const Tensor end = sample_dpm_v3(denoiser, x, {80, 0.01}, {.v3 = std::make_shared<V3Statistics>(v3)});
     EXPECT_LT(largest_difference(end, exact), 0.01);  // the differences' own error
-    EXPECT_LT(v3.s.abs().max().item<double>(), 0.2);  // n does not vary, so it has no slope
   }
 }
 
