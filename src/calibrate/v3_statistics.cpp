@@ -27,6 +27,8 @@ using torch::Tensor;
 constexpr double kProbe = 1.0 / 32;      // of sigma, along a vector of signs: the error of order one has mean zero
 constexpr double kFlowStep = 1.0 / 512;  // of u
 
+constexpr double kMostSlope = 4;  // trained networks' are about 2 at most; a larger one is noise, and exp of its integral may overflow
+
 /// Means over the points, level by level, of what l, s and b are made of: x, y = x - D, y' along the flow, and their products.
 struct PointMeans {
   explicit PointMeans(const std::vector<double>& sigmas, std::int64_t dim) {
@@ -69,7 +71,8 @@ V3Statistics statistics_of(const PointMeans& m, const V3EstimateOptions& o) {
   const Tensor variance = yy - 2 * l * xy + l * l * xx;
   const Tensor covariance = y_dy - dl * xy + l * yy - l * x_dy + l * dl * xx - l * l * xy;
   // Where n is constant, but for the error of l, both are noise: below 1e-4 of y no slope is believed.
-  V3Statistics v3{.l = l, .s = covariance / (variance + 1e-8 * m.yy), .b = {}, .sigma_min = o.sigma_min, .sigma_max = o.sigma_max};
+  const Tensor s = (covariance / (variance + 1e-8 * m.yy)).clamp(-kMostSlope, kMostSlope);
+  V3Statistics v3{.l = l, .s = s, .b = {}, .sigma_min = o.sigma_min, .sigma_max = o.sigma_max};
   v3.b = m.dy - dl * m.x + l * m.y - v3.s * (m.y - l * m.x);
   if (!(v3.l + v3.s + v3.b).isfinite().all().item<bool>()) throw NumericalError("[estimate_v3] expected finite denoised estimates");
   return v3;

@@ -26,7 +26,7 @@ struct V3EstimateOptions {
 /// Estimates them at x0 + sigma n for each level, with the same data and noise at all of them, so that what chance adds is smooth in sigma.
 ///
 /// The diagonal of the Jacobian is estimated with one vector of random signs a point (Hutchinson), products with it and the derivative
-/// along the flow by differences of the denoised estimate. s is taken to be 0 where n does not vary.
+/// along the flow by differences of the denoised estimate. s is taken to be 0 where n does not vary, and is never beyond +-4.
 /// @param data   [K, D] clean points, data units
 /// @param noise  [K, D] standard normal
 /// @throws InvalidArgument on another shape, K < 2, cells < 1 or a range that is none; NumericalError where an estimate is not finite
