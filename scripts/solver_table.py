@@ -2,14 +2,17 @@
 """The grand table: every solver at every budget of evaluations, without a closed form, teleported and in residual form.
 
     solver_table.py [--out out/solvers] [--budgets 5,6,8,10,12,15,20,35] [--solvers a,b] [--num 2000] [--best_num 5000] [--only_print]
+                    [--write docs/results.md]
 
 Network and data are the shipped Fashion-MNIST ones. Each row's sigma_min, rho and order are tuned by the same search on seeds of their own
 (teleported rows with a jump to 10 and sigma_c = 1 meanwhile); then sigma_skip and sigma_c are chosen as `sample --teleport auto --residual
 auto` does, and the row is measured on seeds 0 .. num-1, the best three of a budget on 0 .. best_num-1. What was measured is kept in --out, so
-an interrupted run is simply started again. Prints Markdown.
+an interrupted run is simply started again. Prints Markdown, or puts it between its marks in the file.
 """
 
 import argparse
+import contextlib
+import io
 import json
 import pathlib
 import subprocess
@@ -23,6 +26,7 @@ STOCHASTIC = ["sde_dpmpp_2m", "ddpm"]
 SOLVERS = MULTISTEP + SINGLE + STOCHASTIC
 RESIDUAL = ["dpmpp_2m", "dpmpp_3m", "unipc_bh1", "unipc_bh2", "ipndm"]
 FORMS = ["none", "teleport", "residual"]
+BEGIN, END = "<!-- solver_table -->", "<!-- end of solver_table -->"
 TUNING = {"first_seed": 2_000_000, "num": 150}
 SIGMA_MINS = [0.06, 0.002, 0.02, 0.15, 0.3]
 RHOS = [7, 4, 10]
@@ -160,7 +164,7 @@ class Table:
                 answer = self.found(solver, budget, form)
                 cells.append(self.cell(answer, budget, best[budget] == (solver, form)) if answer else "")
             print(f"| `{solver}` | {form} | " + " | ".join(cells) + " |")
-        print("\n| evaluations | row | sigma_min | rho | order | sigma_skip | sigma_c | distance | N |\n" + "| --- |" * 9)
+        print("\n| evaluations | row | sigma_min | rho | order | sigma_skip | sigma_c | distance | N |\n" + "| --- " * 9 + "|")
         for budget in budgets:
             for solver, form in self.best(budget)[:3]:
                 for num in (self.options.num, self.options.best_num):
@@ -187,7 +191,7 @@ class Table:
 
     def targets(self, budgets, limit):
         print("\n| evaluations | best without | best teleported | best residual | excess removed | of what teleportation leaves |\n" +
-              "| --- |" * 6)
+              "| --- " * 6 + "|")
         for budget in budgets:
             least = {form: min((distance(self.found(s, budget, f)) for s, f in self.best(budget) if f == form), default=None)
                      for form in FORMS}
@@ -208,6 +212,7 @@ def main():
     parser.add_argument("--solvers", default=",".join(SOLVERS), help="only these rows")
     parser.add_argument("--num", default=2000, type=int)
     parser.add_argument("--best_num", default=5000, type=int)
+    parser.add_argument("--write", type=pathlib.Path, help="replace what stands between the marks in this file")
     parser.add_argument("--only_print", action="store_true", help="print what has been measured so far")
     options = parser.parse_args()
     options.budgets = [int(budget) for budget in options.budgets.split(",")]
@@ -215,7 +220,13 @@ def main():
     table = Table(options)
     if not options.only_print:
         table.measure()
-    table.show()
+    if not options.write:
+        return table.show()
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        table.show()
+    before, _, rest = options.write.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    options.write.write_text(f"{before}{BEGIN}\n{text.getvalue()}{END}{after}")
 
 
 if __name__ == "__main__":
