@@ -167,7 +167,7 @@ class Table:
         print("\n| evaluations | row | sigma_min | rho | order | sigma_skip | sigma_c | distance | N |\n" + "| --- " * 9 + "|")
         for budget in budgets:
             for solver, form in self.best(budget)[:3]:
-                for num in (self.options.num, self.options.best_num):
+                for num in dict.fromkeys((self.options.num, self.options.best_num)):
                     answer = self.found(solver, budget, form, num)
                     if answer and answer["frechet"] is not None:
                         print("| " + " | ".join([str(answer["nfe"]), f"`{solver}` {form}"] + [

@@ -30,7 +30,7 @@ GaussianStats in_range(const GaussianStats& stats, double low, double high) { re
 MixtureStats in_range(const MixtureStats& stats, double low, double high) { return mapped(stats, low, high); }
 
 bool is_picture_range(double low, double high) {
-  for (const auto& convention : {std::pair(-1.0, 1.0), {0.0, 1.0}, {-0.5, 0.5}, {0.0, 255.0}})
+  for (const auto& convention : {std::pair(-1.0, 1.0), {0.0, 1.0}, {-0.5, 0.5}})
     if (std::pair(low, high) == convention) return true;
   return false;
 }

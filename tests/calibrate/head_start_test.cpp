@@ -47,7 +47,7 @@ TEST(Crossing, IsWhereTheNetworkStartsToDenoiseBetter) {
 /// Ends at a distance from the reference 0 that only the head start decides.
 Tensor at_distance(const HeadStart& start) {
   const double skip = start.sigma_skip ? std::abs(std::log(*start.sigma_skip / 5)) : 3;
-  const double residual = start.sigma_c ? 0.1 * *start.sigma_c : 1;
+  const double residual = start.sigma_c ? *start.sigma_c : 3;
   return torch::full({2, 3}, skip + residual, torch::kFloat64);
 }
 
@@ -58,7 +58,7 @@ TEST(ChooseHeadStart, TakesTheJumpAndTheSwitchThatEndNearest) {
   EXPECT_EQ(choice.best.sigma_c, std::optional(0.5));
   ASSERT_EQ(choice.trials.size(), 1 + 4 + 2 + 1) << "none, jumps, other switches, no switch";
   EXPECT_EQ(choice.trials[0].start.sigma_skip, std::nullopt);
-  EXPECT_NEAR(choice.trials[0].error, 4, 1e-12) << "root mean square of the difference";
+  EXPECT_NEAR(choice.trials[0].error, 6, 1e-12) << "root mean square of the difference";
 }
 
 TEST(ChooseHeadStart, PrefersTheShorterJumpOfTwoThatAreAsGood) {

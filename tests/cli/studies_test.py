@@ -98,7 +98,7 @@ class Compare(unittest.TestCase):
             (["--stats", stats, "--sigmas", "1,0"], 2, "--sigmas: expected finite levels > 0, got 0"),
             (["--stats", stats, "--sigmas", "100"], 2, "expected sigma in [0.002, 80]"),
             (["--stats", folder / "vectors.safetensors"], 2, "vectors.safetensors"),
-            (["--stats", folder / "bright.safetensors"], 2, "bright.safetensors: expected the range [-1, 1] as in"),
+            (["--stats", folder / "bright.safetensors"], 2, "bright.safetensors: expected statistics of range [-1, 1] as in"),
             (["--stats", stats, "--held_out", folder / "bright.npy"], 2, "bright.npy: expected values in [-1, 1] as in"),
             (["--stats", stats, "--seed", "-1"], 2, "--seed"),
             ([], 2, "compare: expected --stats or --exact"),

@@ -45,8 +45,8 @@ TEST(InRange, LeavesTheBitsOfWhatIsThereAlready) {
 }
 
 TEST(IsPictureRange, TellsConventionsFromMeasuredEnds) {
-  EXPECT_TRUE(is_picture_range(-1, 1) && is_picture_range(0, 1) && is_picture_range(-0.5, 0.5) && is_picture_range(0, 255));
-  EXPECT_FALSE(is_picture_range(-1, 0.99) || is_picture_range(-2.1734, 3));
+  EXPECT_TRUE(is_picture_range(-1, 1) && is_picture_range(0, 1) && is_picture_range(-0.5, 0.5));
+  EXPECT_FALSE(is_picture_range(0, 255) || is_picture_range(-1, 0.99) || is_picture_range(-2.1734, 3));
 }
 
 }  // namespace

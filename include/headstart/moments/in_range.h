@@ -12,7 +12,7 @@ namespace headstart {
 GaussianStats in_range(const GaussianStats& stats, double low, double high);
 MixtureStats in_range(const MixtureStats& stats, double low, double high);
 
-/// Whether a range is a convention for pictures: [-1, 1], [0, 1], [-0.5, 0.5] or [0, 255]. Other ranges were measured, and say nothing
+/// Whether a range is a convention for pictures: [-1, 1], [0, 1] or [-0.5, 0.5]. Other ranges were measured, and say nothing
 /// about which values mean the same in other data.
 bool is_picture_range(double low, double high);
 
