@@ -117,7 +117,7 @@ ordered_json key_of(const Model& model, const SamplingOptions& s, const AutoOpti
 /// Where a jump may land: with `tail` at the levels of the grid nearest to those to try.
 std::vector<double> jumps_of(const SamplingOptions& s, const Model& model, TeleportMode mode) {
   const std::vector<double> grid = plan_sampling(s, model).sigmas;
-  const double first = grid.front(), last = grid.back() > 0 ? grid.back() : grid[grid.size() - 2];
+  const double first = grid.front(), last = smallest_level(grid);
   std::vector<double> jumps;
   for (double jump : jumps_to_try()) {
     if (mode == TeleportMode::tail)

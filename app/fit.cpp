@@ -211,8 +211,6 @@ nlohmann::ordered_json fit_network_verb(const Options& o, const Cli& cli) {
 nlohmann::ordered_json fit_verb(Options& o, const Cli& cli) {
   if (o.tail != "mean" && o.tail != "zero") throw InvalidArgument("--tail: expected one of mean, zero, got " + o.tail);
   if (!o.network.network.empty()) return fit_network_verb(o, cli);
-  if (!o.network.v3_folder.empty() || !o.network.grid_file.empty())
-    throw InvalidArgument("--dpm_v3, --grid_file: expected with --from_network, which they are learnt from");
   if (o.data.empty()) throw InvalidArgument("data: expected images or points (DATA), or --from_network");
   if (o.out.empty()) throw InvalidArgument("--out: expected a statistics file to write");
   if (o.fit.cut.rank > 0 && o.fit.cut.energy > 0) throw InvalidArgument("--rank and --energy: expected one of them, got both");

@@ -16,6 +16,7 @@
 #include "headstart/nets/network.h"
 #include "headstart/solve/noise.h"
 #include "headstart/solve/sigmas.h"
+#include "ranges.h"
 
 namespace headstart::app {
 namespace {
@@ -39,7 +40,7 @@ ordered_json write_gaussian(const FromNetwork& o, const FromNetworkCommon& commo
   options.rank = common.rank > 0 ? common.rank : std::min(kDefaultRank, network.dim());
   options.seed = common.seed;
   options.mean_tail = common.mean_tail;
-  options.sigma = std::min(options.sigma, info.sigma_max / 2);
+  options.sigma = o.sigma.value_or(std::min(options.sigma, info.sigma_max / 2));
   const double start = now();
   std::unique_ptr<Progress> bar;
   options.on_progress = [&](std::int64_t done, std::int64_t total) {
@@ -67,6 +68,7 @@ ordered_json write_gaussian(const FromNetwork& o, const FromNetworkCommon& commo
   json["components"] = 1;
   json["log_likelihood"] = nullptr;
   json["method"] = "network";
+  json["sigma"] = options.sigma;
   json["passes"] = options.passes;
   json["asymmetry"] = fit.asymmetry;
   json["nfe"] = fit.nfe;
@@ -76,16 +78,19 @@ ordered_json write_gaussian(const FromNetwork& o, const FromNetworkCommon& commo
   return json;
 }
 
-/// The first images of DATA, [K, D] float64.
-torch::Tensor clean_points(const FromNetworkCommon& common, std::int64_t wanted, const Network& network) {
+/// The first images of DATA in the network's range, [K, D] float64; nothing where there is no DATA.
+torch::Tensor clean_points(const FromNetworkCommon& common, std::int64_t wanted, const std::shared_ptr<const Network>& network) {
+  if (common.data.empty()) return {};
   const auto stream = open_data(common.data, common.as);
-  if (stream->shape() != network.info().shape)
-    throw InvalidArgument(fmt::format("{}: expected images of shape {} as in {}, got {}", common.data, to_string(network.info().shape),
-                                      network.info().path, to_string(stream->shape())));
-  return read_images(*stream, wanted).flatten(1).to(torch::kFloat64);
+  if (stream->shape() != network->info().shape)
+    throw InvalidArgument(fmt::format("{}: expected images of shape {} as in {}, got {}", common.data, to_string(network->info().shape),
+                                      network->info().path, to_string(stream->shape())));
+  const torch::Tensor images = read_images(*stream, wanted).flatten(1).to(torch::kFloat64);
+  return as_data_of(model_of(network), common.data, *stream, images);
 }
 
-ordered_json write_v3(const FromNetwork& o, const FromNetworkCommon& common, const Network& network, const Cli& cli) {
+ordered_json write_v3(const FromNetwork& o, const FromNetworkCommon& common, const torch::Tensor& data, const Network& network,
+                      const Cli& cli) {
   const NetworkInfo& info = network.info();
   Progress progress(cli, "measuring", o.v3_cells + 1, "levels");
   const V3EstimateOptions options{.cells = o.v3_cells,
@@ -97,10 +102,10 @@ ordered_json write_v3(const FromNetwork& o, const FromNetworkCommon& common, con
                                     stop_if_interrupted();
                                   }};
   const double start = now();
-  const torch::Tensor data = common.data.empty() ? torch::Tensor() : clean_points(common, o.v3_points, network);
   const torch::Tensor noise = calibration_noise(common.seed, data.defined() ? data.size(0) : o.v3_points, info.shape);
   const Counted counted(network);
-  const V3Statistics v3 = data.defined() ? estimate_v3(counted, data, noise, options) : estimate_v3_on_paths(counted, noise, options);
+  V3Statistics v3 = data.defined() ? estimate_v3(counted, data, noise, options) : estimate_v3_on_paths(counted, noise, options);
+  v3.network_sha256 = info.sha256;
   std::filesystem::create_directory(o.v3_folder);
   save_v3(o.v3_folder, v3, info.shape);
 
@@ -147,22 +152,35 @@ ordered_json write_grids(const FromNetwork& o, const FromNetworkCommon& common, 
 }  // namespace
 
 void add_from_network_options(CLI::App& verb, FromNetwork& o) {
-  verb.add_option("--from_network", o.network, "a trained network, instead of data");
-  verb.add_option("--sigma", o.gaussian.sigma, "from a network: level of the first passes (the last one is at half of it)")
+  CLI::Option* network = verb.add_option("--from_network", o.network, "a trained network, instead of data");
+  CLI::Option* out = verb.get_option("--out");
+  verb.add_option("--sigma", o.sigma,
+                  "from a network: level of the first passes [40, or half the network's largest]; the last is at half of it")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      ->needs(network, out);
   verb.add_option("--passes", o.gaussian.passes, "from a network: passes of the subspace iteration")
       ->check(CLI::Range(2, 1000))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->needs(network, out);
   verb.add_option("--points", o.gaussian.points, "from a network: points its Jacobian is averaged over, even")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  verb.add_option("--dpm_v3", o.v3_folder,
-                  "from a network: folder to write the statistics of DPM-Solver-v3 to, from DATA or its own paths");
-  verb.add_option("--v3_points", o.v3_points, "points they are averaged over")->check(CLI::Range(2, 1 << 20))->capture_default_str();
-  verb.add_option("--v3_cells", o.v3_cells, "their number of levels, less one")->check(CLI::PositiveNumber)->capture_default_str();
-  verb.add_option("--grid_file", o.grid_file, "from a network: file to write optimised grids to, for sample --schedule optimised");
-  verb.add_option("--grid_steps", o.grid_steps, "their numbers of steps")->delimiter(',')->capture_default_str();
+      ->capture_default_str()
+      ->needs(network, out);
+  CLI::Option* v3 = verb.add_option("--dpm_v3", o.v3_folder,
+                                    "from a network: folder to write the statistics of DPM-Solver-v3 to, from DATA or its own paths")
+                        ->needs(network);
+  verb.add_option("--v3_points", o.v3_points, "points they are averaged over")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str()
+      ->needs(v3);
+  verb.add_option("--v3_cells", o.v3_cells, "their number of levels, less one")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->needs(v3);
+  CLI::Option* grids =
+      verb.add_option("--grid_file", o.grid_file, "from a network: file to write optimised grids to, for sample --schedule optimised")
+          ->needs(network);
+  verb.add_option("--grid_steps", o.grid_steps, "their numbers of steps")->delimiter(',')->capture_default_str()->needs(grids);
 }
 
 ordered_json fit_from_network(const FromNetwork& o, const FromNetworkCommon& common, const Cli& cli) {
@@ -176,12 +194,18 @@ ordered_json fit_from_network(const FromNetwork& o, const FromNetworkCommon& com
   for (const auto steps : o.grid_steps)
     if (steps < 1 || steps > kGridLevels)
       throw InvalidArgument(fmt::format("--grid_steps: expected numbers from 1 to {}, got {}", kGridLevels, steps));
-  const auto network = load_network(o.network, cli.device);
+  if (!o.v3_folder.empty() && std::filesystem::exists(o.v3_folder) && !std::filesystem::is_directory(o.v3_folder))
+    throw DataError(o.v3_folder, "is no folder; choose another --dpm_v3");
+  const std::shared_ptr<const Network> network = load_network(o.network, cli.device);
   network->require_no_classes();
   if (common.rank > network->dim())
     throw InvalidArgument(fmt::format("--rank: expected at most D = {} for {}, got {}", network->dim(), o.network, common.rank));
+  if (o.sigma.value_or(0) > network->info().sigma_max)
+    throw InvalidArgument(fmt::format("--sigma: expected at most {}, the largest level {} was trained on, got {}",
+                                      network->info().sigma_max, o.network, *o.sigma));
+  const torch::Tensor data = clean_points(common, o.v3_points, network);
   ordered_json json = common.out.empty() ? ordered_json::object() : write_gaussian(o, common, *network, cli);
-  if (!o.v3_folder.empty()) json["dpm_v3"] = write_v3(o, common, *network, cli);
+  if (!o.v3_folder.empty()) json["dpm_v3"] = write_v3(o, common, data, *network, cli);
   if (!o.grid_file.empty()) json["grids"] = write_grids(o, common, *network, cli);
   return json;
 }

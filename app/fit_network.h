@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct FromNetwork {
   std::string grid_file{};
   std::vector<std::int64_t> grid_steps{5, 6, 7, 8, 9, 10, 12, 15, 18};
   NetworkGaussianOptions gaussian{};
+  std::optional<double> sigma{};  ///< of the first passes; none: the library's, or half the network's largest level
 };
 
 /// What of `fit`'s own options counts here.

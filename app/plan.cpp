@@ -16,8 +16,6 @@ namespace {
 
 constexpr double kSlack = 1e-9;  // ends of a range that went through text
 
-double lowest_of(const std::vector<double>& grid) { return grid.back() > 0 ? grid.back() : grid[grid.size() - 2]; }
-
 void require_multistep_options(const SamplingOptions& o) {
   if (const auto most = most_order(o.solver); o.solve.order > most)
     throw InvalidArgument(most == 0 ? fmt::format("--order: expected with a multistep solver, got it with {}", o.solver)
@@ -55,9 +53,9 @@ void require_residual(const SamplingOptions& o) {
 }
 
 void require_sigma_skip(const Teleport& t, const std::vector<double>& grid) {
-  if (!(t.sigma >= lowest_of(grid) && t.sigma <= grid.front()))
+  if (!(t.sigma >= smallest_level(grid) && t.sigma <= grid.front()))
     throw InvalidArgument(
-        fmt::format("--teleport: expected a level in the grid's range [{}, {}], got {}", lowest_of(grid), grid.front(), t.sigma));
+        fmt::format("--teleport: expected a level in the grid's range [{}, {}], got {}", smallest_level(grid), grid.front(), t.sigma));
 }
 
 /// The grid, and what a jump leaves of it.
@@ -69,7 +67,9 @@ SamplingPlan split(const SamplingOptions& o, const std::vector<double>& grid) {
     plan.skipped.assign(grid.begin(), grid.end() - static_cast<std::ptrdiff_t>(plan.sigmas.size()));
     return plan;
   }
-  if (!o.sigmas.empty()) throw InvalidArgument("--teleport_mode: expected tail with --sigmas, whose levels are given, got respaced");
+  if (!o.sigmas.empty())
+    throw InvalidArgument(fmt::format("--teleport_mode: expected tail or replace with {}, whose levels are given, got respaced",
+                                      o.schedule == "optimised" ? "--grid_file" : "--sigmas"));
   KarrasOptions below = o.karras;
   below.sigma_max = o.teleport->sigma;
   plan.sigmas = grid_of(o.schedule, below);
@@ -80,7 +80,7 @@ SamplingPlan split(const SamplingOptions& o, const std::vector<double>& grid) {
 /// The model is not evaluated outside the levels it was trained on; above them a closed form can stand in for it.
 void require_trained_levels(const SamplingOptions& o, const Model& model, const SamplingPlan& plan) {
   const bool replaces = o.teleport && o.teleport->mode == TeleportMode::replace;
-  const double first = replaces ? o.teleport->sigma : plan.sigmas.front(), last = lowest_of(plan.sigmas);
+  const double first = replaces ? o.teleport->sigma : plan.sigmas.front(), last = smallest_level(plan.sigmas);
   if (first > model.sigma_max * (1 + kSlack))
     throw InvalidArgument(fmt::format("{}: expected at most {}, the largest level {} was trained on, got {}{}",
                                       o.teleport ? "--teleport" : o.sigma_max_option, model.sigma_max, model.path, first,

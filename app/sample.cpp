@@ -95,6 +95,8 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
     throw InvalidArgument(fmt::format("--save_path: expected at most the {} seeds of the run, got {}", s.seeds.size(), o.save_path));
   if (o.save_path > 0 && s.solver == "rk45")
     throw InvalidArgument("--save_path: expected with a solver that takes all rows through the same levels, not rk45");
+  if (o.save_path > 0 && s.solve.churn.S_churn > 0)
+    throw InvalidArgument("--save_path: expected without --S_churn, which lifts states between the levels that are kept");
   if (!o.grid.empty()) require_folder_of(o.grid);
   if (!o.grid.empty() && std::filesystem::absolute(o.grid).parent_path() == std::filesystem::absolute(o.outdir + "/.").parent_path())
     throw InvalidArgument("--grid: expected a file outside --outdir, whose PNG files are samples, got " + o.grid);

@@ -35,13 +35,15 @@ void read_v3(const V3Options& v3, const Model& model, SamplingOptions& s) {
     range.emplace(v3.range[0], v3.range[1]);
   }
   s.solve.v3 = std::make_shared<const V3Statistics>(load_v3(v3.folder, model.shape, range));
+  if (const auto& network = s.solve.v3->network_sha256; !network.empty() && network != model.sha256)
+    throw InvalidArgument(fmt::format("--v3_stats: expected statistics of {}, got those of another network in {}", model.path, v3.folder));
   s.v3 = V3Files{.folder = v3.folder, .sha256 = {sha256_file(v3.folder + "/l.npz"), sha256_file(v3.folder + "/sb.npz")}};
 }
 
 void require_v3_range(const SamplingOptions& s, const std::vector<double>& sigmas) {
   if (!s.v3) return;
   const V3Statistics& v3 = *s.solve.v3;
-  const double lowest = sigmas.back() > 0 ? sigmas.back() : sigmas[sigmas.size() - 2];
+  const double lowest = smallest_level(sigmas);
   if (lowest < v3.sigma_min * (1 - 1e-9) || sigmas.front() > v3.sigma_max * (1 + 1e-9))
     throw InvalidArgument(fmt::format("--v3_stats: expected levels in the range [{}, {}] of {}, got {} to {}", v3.sigma_min, v3.sigma_max,
                                       s.v3->folder, sigmas.front(), lowest));

@@ -10,7 +10,7 @@
 #include "../moments/tall.h"
 #include "headstart/core/parallel.h"
 #include "headstart/error.h"
-#include "headstart/flow/gaussian_flow.h"
+#include "headstart/flow/teleport.h"
 
 namespace headstart {
 namespace {
@@ -123,7 +123,7 @@ NetworkGaussianFit fit_network_gaussian(const Denoiser& denoiser, const NetworkG
   for (std::int64_t pass = 1; pass <= o.passes; ++pass) {
     if (pass == o.passes) {
       sigma = o.sigma / 2;
-      points = gaussian_flow(stats, start, {.from = o.sigma, .to = sigma});
+      points = teleport(stats, start, o.sigma, sigma);
     }
     const Tensor q = orthonormal(next);
     next = probe.multiply(q, points, sigma);

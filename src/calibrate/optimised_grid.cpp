@@ -192,8 +192,11 @@ GridFile load_grids(const std::string& path) {
     if (json.at("format") != "headstart-grids") throw DataError(path, "expected format headstart-grids");
     file.network_sha256 = json.at("network_sha256").get<std::string>();
     for (const auto& [steps, sigmas] : json.at("grids").items()) {
-      const auto& grid = file.grids[std::stoll(steps)] = sigmas.get<std::vector<double>>();
+      const auto grid = sigmas.get<std::vector<double>>();
       require_sigmas("load_grids", grid);
+      if (grid.back() != 0 || std::to_string(grid.size() - 1) != steps)
+        throw DataError(path, fmt::format("expected {} levels and a final 0 in the grid of that name", steps));
+      file.grids[std::ssize(grid) - 1] = grid;
     }
   } catch (const DataError&) {
     throw;

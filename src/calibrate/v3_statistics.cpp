@@ -101,13 +101,18 @@ Tensor read_table(const std::string& path, const std::string& key, const ImageSh
   return to_tensor(array).to(torch::kFloat64).flatten(1);
 }
 
-std::pair<double, double> read_range(const std::string& path) {
+/// Levels and network of the statistics.
+void read_range(const std::string& path, V3Statistics& v3) {
   std::ifstream file(path);
   if (!file) throw DataError(path, "no such file; a range given with the statistics takes its place");
   const auto json = nlohmann::json::parse(file, nullptr, false);
-  if (!json.is_object() || !json.value("sigma_min", nlohmann::json()).is_number() || !json.value("sigma_max", nlohmann::json()).is_number())
+  try {
+    v3.sigma_min = json.at("sigma_min").get<double>();
+    v3.sigma_max = json.at("sigma_max").get<double>();
+    v3.network_sha256 = json.value("network_sha256", std::string());
+  } catch (const nlohmann::json::exception&) {
     throw DataError(path, "expected a JSON object with the numbers sigma_min and sigma_max");
-  return {json["sigma_min"].get<double>(), json["sigma_max"].get<double>()};
+  }
 }
 
 std::string inside(const std::string& folder, const char* name) { return (std::filesystem::path(folder) / name).string(); }
@@ -155,10 +160,13 @@ void save_v3(const std::string& folder, const V3Statistics& v3, const ImageShape
     }
     write_npz(inside(folder, file), arrays);
   };
+  const std::string range_file = inside(folder, "range.json");
+  std::filesystem::remove(range_file);  // comes back last, so that no interruption leaves files that do not belong together
   write("l.npz", {{"l", v3.l}});
   write("sb.npz", {{"s", v3.s}, {"b", v3.b}});
-  const nlohmann::ordered_json range{{"sigma_min", v3.sigma_min}, {"sigma_max", v3.sigma_max}};
-  write_file_atomically(inside(folder, "range.json"), range.dump() + "\n");
+  nlohmann::ordered_json range{{"sigma_min", v3.sigma_min}, {"sigma_max", v3.sigma_max}};
+  if (!v3.network_sha256.empty()) range["network_sha256"] = v3.network_sha256;
+  write_file_atomically(range_file, range.dump() + "\n");
 }
 
 V3Statistics load_v3(const std::string& folder, const ImageShape& shape, std::optional<std::pair<double, double>> range) {
@@ -166,7 +174,10 @@ V3Statistics load_v3(const std::string& folder, const ImageShape& shape, std::op
   V3Statistics v3{.l = read_table(l, "l", shape), .s = read_table(sb, "s", shape), .b = read_table(sb, "b", shape)};
   if (v3.s.sizes() != v3.l.sizes() || v3.b.sizes() != v3.l.sizes())
     throw DataError(sb, fmt::format("expected s and b of {} levels as in l.npz, got {} and {}", v3.l.size(0), v3.s.size(0), v3.b.size(0)));
-  std::tie(v3.sigma_min, v3.sigma_max) = range ? *range : read_range(inside(folder, "range.json"));
+  if (range)
+    std::tie(v3.sigma_min, v3.sigma_max) = *range;
+  else
+    read_range(inside(folder, "range.json"), v3);
   require_statistics("load_v3", v3);
   return v3;
 }

@@ -60,7 +60,7 @@ Tensor sample_rk45(const Denoiser& denoiser, const Tensor& x, const std::vector<
   if (!(options.tolerance >= kLeastTolerance))
     throw InvalidArgument(fmt::format("[sample_rk45] expected a tolerance of at least {}, got {}", kLeastTolerance, options.tolerance));
   const bool ends_in_zero = sigmas.back() == 0;
-  const double last = std::log(ends_in_zero ? sigmas[sigmas.size() - 2] : sigmas.back());
+  const double last = std::log(smallest_level(sigmas));
   const auto derivative = [&](const Tensor& state, const Tensor& u) {  // dx / d ln sigma
     return state - denoiser.denoise(state, u.exp().flatten());
   };

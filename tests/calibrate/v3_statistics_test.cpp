@@ -118,12 +118,14 @@ V3Statistics small_statistics() {
 
 TEST(V3Files, ComeBackAsTheyWere) {
   const TempDir dir;
-  const V3Statistics v3 = small_statistics();
+  V3Statistics v3 = small_statistics();
+  v3.network_sha256 = "0123abcd";
   save_v3(dir.path(), v3, kStatShape);
   const V3Statistics read = load_v3(dir.path(), kStatShape);
   EXPECT_TRUE(read.l.equal(v3.l) && read.s.equal(v3.s) && read.b.equal(v3.b));
   EXPECT_EQ(read.sigma_min, 0.01);
   EXPECT_EQ(read.sigma_max, 50);
+  EXPECT_EQ(read.network_sha256, v3.network_sha256);
   EXPECT_EQ(read_npz(dir / "sb.npz", "s").shape, (std::vector<std::int64_t>{5, 1, 2, 3}));
 }
 

@@ -2,6 +2,7 @@
 // DPM-Solver-v3 (arXiv 2310.13268): a multistep exponential integrator whose linear part, scale and bias are statistics of the model.
 
 #include <cstdint>
+#include <string>
 
 #include "headstart/solve/solver.h"
 
@@ -13,6 +14,7 @@ namespace headstart {
 struct V3Statistics {
   torch::Tensor l, s, b;  ///< [N + 1, D] float64 each
   double sigma_min = 0.002, sigma_max = 80;
+  std::string network_sha256{};  ///< of the model they are of; empty where that is not known
 
   std::int64_t dim() const { return l.size(1); }
 };

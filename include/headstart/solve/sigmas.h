@@ -44,6 +44,9 @@ enum class TableSpacing { leading, trailing };
 /// @throws InvalidArgument unless 1 <= steps <= table.size()
 std::vector<double> table_sigmas(const std::vector<double>& table, std::int64_t steps, TableSpacing spacing, bool final_zero = true);
 
+/// The last level above 0.
+inline double smallest_level(const std::vector<double>& sigmas) { return sigmas.back() > 0 ? sigmas.back() : sigmas[sigmas.size() - 2]; }
+
 /// @throws InvalidArgument unless sigmas has two levels, descends strictly, is finite, and ends at >= 0; `function` starts the message
 void require_sigmas(const char* function, const std::vector<double>& sigmas);
 
