@@ -36,7 +36,7 @@ Tensor adams(const char* name, const Split& split, const Denoiser& denoiser, con
     if (step.to == 0) return now;
     branches.at(state, step.from);
     branches.push(step.from, now);
-    const Residuals& residuals = branches.for_step_to(step.to);
+    Residuals& residuals = branches.for_step_to(step.to);
     const History& past = residuals.past();
     std::vector<double> nodes;
     for (std::size_t j = 0; j < order_at(i, order, sigmas, options); ++j)

@@ -22,7 +22,7 @@ Tensor dpmpp_multistep(const char* name, std::int64_t most_order, const Split& s
     if (step.to == 0) return now;
     branches.at(state, step.from);
     branches.push(step.from, now);
-    const Residuals& residuals = branches.for_step_to(step.to);
+    Residuals& residuals = branches.for_step_to(step.to);
     const History& past = residuals.past();
     const std::size_t k = order_at(i, order, sigmas, options);
     const auto terms = k == 2 ? std::vector<Tensor>{extrapolated(past, step)} : through(places(past, k, step), past);

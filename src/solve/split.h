@@ -16,8 +16,8 @@ class Residuals {
 
   const History& past() const { return past_; }
 
-  /// Moves to the state x.
-  void at(const torch::Tensor& x) { z_ = part_.to_modes(x); }
+  /// Moves to the state x, whose coordinates are known where it came from here.
+  void at(const torch::Tensor& x) { z_ = x.is_same(last_x_) ? last_z_ : part_.to_modes(x); }
 
   /// Takes what the denoiser says of that state.
   void push(double sigma, const torch::Tensor& denoised) {
@@ -40,13 +40,16 @@ class Residuals {
     return weight_ == ResidualWeight::mode ? kept(part_.variances(), step) * residual : residual;
   }
 
-  torch::Tensor state(const torch::Tensor& z) const { return part_.from_modes(z); }
+  torch::Tensor state(const torch::Tensor& z) {
+    last_z_ = z;
+    return last_x_ = part_.from_modes(z);
+  }
 
  private:
   const LinearPart& part_;
   ResidualWeight weight_;
   History past_;
-  torch::Tensor z_;
+  torch::Tensor z_, last_z_, last_x_;
 };
 
 /// What a solver leaves to formulas: `part` on steps that end at or above sigma_c, elsewhere the part that the solver is made for.
@@ -73,7 +76,7 @@ class Branches {
     if (splits(sigma)) other_->push(sigma, denoised);
   }
   /// What a step that ends at `to` is made from.
-  const Residuals& for_step_to(double to) const { return splits(to) ? *other_ : own_; }
+  Residuals& for_step_to(double to) { return splits(to) ? *other_ : own_; }
 
  private:
   bool splits(double level) const { return other_ && level >= split_.sigma_c; }

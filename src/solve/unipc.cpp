@@ -19,7 +19,7 @@ Tensor unipc(const char* name, Growth growth, const Split& split, const Denoiser
       branches.push(step.from, now);
     }
     if (step.to == 0) return now;
-    const Residuals& residuals = branches.for_step_to(step.to);
+    Residuals& residuals = branches.for_step_to(step.to);
     const History& past = residuals.past();
     const Tensor base = residuals.flowed(step), start = past.value(0);
     // The paper's theorem 3.1 solves for weights that make every further difference count as its polynomial's integral does. With one
