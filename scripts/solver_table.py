@@ -158,12 +158,18 @@ class Table:
               f"Converged: {limit['frechet']:.2f} [{limit['low']:.2f}, {limit['high']:.2f}].\n")
         print("| solver | closed form | " + " | ".join(map(str, budgets)) + " |\n| --- | --- |" + " --- |" * len(budgets))
         best = {budget: self.best(budget)[0] for budget in budgets}
+        missing = []
         for solver, form in self.rows():
             cells = []
             for budget in budgets:
                 answer = self.found(solver, budget, form)
                 cells.append(self.cell(answer, budget, best[budget] == (solver, form)) if answer else "")
-            print(f"| `{solver}` | {form} | " + " | ".join(cells) + " |")
+            if any(cells):
+                print(f"| `{solver}` | {form} | " + " | ".join(cells) + " |")
+            else:
+                missing.append(f"`{solver}` {form}")
+        if missing:
+            print("\nNot measured yet: " + ", ".join(missing) + ".")
         print("\n| evaluations | row | sigma_min | rho | order | sigma_skip | sigma_c | distance | N |\n" + "| --- " * 9 + "|")
         for budget in budgets:
             for solver, form in self.best(budget)[:3]:
@@ -190,17 +196,20 @@ class Table:
         return text if answer["nfe"] == budget else f"{text} ({answer['nfe']})"
 
     def targets(self, budgets, limit):
-        print("\n| evaluations | best without | best teleported | best residual | excess removed | of what teleportation leaves |\n" +
+        print("\n| evaluations | best without | best teleported | best residual | excess over the converged removed | and of what teleportation leaves |\n" +
               "| --- " * 6 + "|")
+
+        def share(before, after):
+            if before <= limit:
+                return "none there"
+            return "all" if after <= limit else f"{100 * (before - after) / (before - limit):.0f} %"
+
         for budget in budgets:
             least = {form: min((distance(self.found(s, budget, f)) for s, f in self.best(budget) if f == form), default=None)
                      for form in FORMS}
-            if None in least.values():
-                continue
-            removed = (least["none"] - min(least.values())) / (least["none"] - limit)
-            left = (least["teleport"] - least["residual"]) / (least["teleport"] - limit)
-            print(f"| {budget} | {least['none']:.2f} | {least['teleport']:.2f} | {least['residual']:.2f} | {100 * removed:.0f} % | "
-                  f"{100 * left:.0f} % |")
+            if None not in least.values():
+                print(f"| {budget} | {least['none']:.2f} | {least['teleport']:.2f} | {least['residual']:.2f} | "
+                      f"{share(least['none'], min(least.values()))} | {share(least['teleport'], least['residual'])} |")
 
 
 def main():
