@@ -105,7 +105,8 @@ std::string sha256_of(const Tensor& points) {
 /// All that a choice depends on; paths and seeds of the run are not among it.
 ordered_json key_of(const Model& model, const SamplingOptions& s, const AutoOptions& o, const Tensor& points) {
   ordered_json key = describe(model, s, plan_sampling(s, model));
-  for (const char* name : {"network", "stats", "exact", "smooth", "teleport_stats", "init", "v3_stats", "seeds"}) key.erase(name);
+  erase_paths(key);
+  key.erase("seeds");
   key["choose_teleport"] = o.teleport;
   key["choose_residual"] = o.residual;
   key["mode"] = to_string(o.mode);

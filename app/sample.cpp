@@ -3,10 +3,9 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
-#include <ranges>
 
 #include "cli.h"
-#include "headstart/calibrate/optimised_grid.h"
+#include "drawing.h"
 #include "headstart/core/parallel.h"
 #include "headstart/data/npy.h"
 #include "headstart/data/npz.h"
@@ -70,7 +69,7 @@ bool same_pictures(ordered_json a, ordered_json b) {
   for (ordered_json* settings : {&a, &b}) {
     if (!settings->is_object() || !settings->contains("seeds")) return false;
     (*settings)["seeds"] = parse_seeds((*settings)["seeds"].get<std::string>());
-    for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats", "init", "v3_stats"}) settings->erase(path);
+    erase_paths(*settings);
   }
   return a == b;
 }
@@ -86,7 +85,7 @@ std::string head_start_line(const SamplingOptions& s, const SamplingPlan& plan) 
 
 ordered_json sample_verb(Options& o, const Cli& cli) {
   const Model model = open_sampled_model(o.sample, cli);
-  const bool images = (model.shape.channels == 1 || model.shape.channels == 3) && model.shape.height > 1 && model.shape.width > 1;
+  const bool images = is_picture(model.shape);
   if (!images && !o.npz) throw InvalidArgument("--npz: expected with data that are not images (shape " + to_string(model.shape) + ")");
   if (o.npz && (o.subdirs || !o.grid.empty()))
     throw InvalidArgument("--npz: expected without --subdirs and --grid, which are about PNG files");

@@ -119,6 +119,10 @@ nlohmann::ordered_json describe(const Model& model, const SamplingOptions& o, co
   return json;
 }
 
+void erase_paths(nlohmann::ordered_json& settings) {
+  for (const char* path : {"network", "stats", "exact", "smooth", "limit", "teleport_stats", "init", "v3_stats"}) settings.erase(path);
+}
+
 std::vector<std::uint8_t> to_pixels(const Model& model, const torch::Tensor& samples) {
   const double scale = 2 / (model.range_high - model.range_low);
   const torch::Tensor unit = ((samples - model.range_low) * scale - 1).to(torch::kCPU, torch::kFloat64).contiguous();

@@ -67,6 +67,9 @@ std::int64_t draw_samples(const Model& model, const SamplingOptions& options, co
 /// Every setting that decides what a picture looks like; equal settings give equal pictures.
 nlohmann::ordered_json describe(const Model& model, const SamplingOptions& options, const SamplingPlan& plan);
 
+/// Takes out of these settings what only says where something is: its content has a hash of its own.
+void erase_paths(nlohmann::ordered_json& settings);
+
 /// Data units to bytes, [B, D] -> B*D values in order C, H, W.
 std::vector<std::uint8_t> to_pixels(const Model& model, const torch::Tensor& samples);
 

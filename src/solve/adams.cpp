@@ -29,24 +29,17 @@ template <class Weight>
 Tensor adams(const char* name, const Split& split, const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas,
              const SolveOptions& options, Weight weight) {
   const std::size_t order = order_of(name, options, 4, 3);
-  Branches branches(split, kBoundlessVariance, order);
-  return march(name, denoiser, x, sigmas, options, [&](const Tensor& state, std::size_t i) -> Tensor {
-    const SigmaStep step{.from = sigmas[i], .to = sigmas[i + 1]};
-    const Tensor now = denoiser.denoise(state, step.from);
-    if (step.to == 0) return now;
-    branches.at(state, step.from);
-    branches.push(step.from, now);
-    Residuals& residuals = branches.for_step_to(step.to);
+  const auto advance = [&](const Residuals& residuals, const SigmaStep& step, std::size_t k) {
     const History& past = residuals.past();
     std::vector<double> nodes;
-    for (std::size_t j = 0; j < order_at(i, order, sigmas, options); ++j)
-      nodes.push_back((past.level(j) - step.from) / (step.to - step.from));
+    for (std::size_t j = 0; j < k; ++j) nodes.push_back((past.level(j) - step.from) / (step.to - step.from));
     Tensor z = residuals.flowed(step);
-    for (std::size_t j = 0; j < nodes.size(); ++j)
+    for (std::size_t j = 0; j < k; ++j)
       z.add_(residuals.carried(past.value(j), {.from = past.level(j), .to = step.to}),
              (step.from - step.to) / past.level(j) * weight(nodes, j));
-    return residuals.state(z);
-  });
+    return z;
+  };
+  return multistep(name, split, kBoundlessVariance, order, denoiser, x, sigmas, options, advance);
 }
 
 }  // namespace

@@ -15,19 +15,12 @@ double u_of(double sigma) { return -std::log(sigma); }
 Tensor dpmpp_multistep(const char* name, std::int64_t most_order, const Split& split, const Denoiser& denoiser, const Tensor& x,
                        const std::vector<double>& sigmas, const SolveOptions& options) {
   const std::size_t order = order_of(name, options, most_order, most_order);
-  Branches branches(split, 0, order);
-  return march(name, denoiser, x, sigmas, options, [&](const Tensor& state, std::size_t i) -> Tensor {
-    const SigmaStep step{.from = sigmas[i], .to = sigmas[i + 1]};
-    const Tensor now = denoiser.denoise(state, step.from);
-    if (step.to == 0) return now;
-    branches.at(state, step.from);
-    branches.push(step.from, now);
-    Residuals& residuals = branches.for_step_to(step.to);
-    const History& past = residuals.past();
-    const std::size_t k = order_at(i, order, sigmas, options);
-    const auto terms = k == 2 ? std::vector<Tensor>{extrapolated(past, step)} : through(places(past, k, step), past);
-    return residuals.state(residuals.flowed(step) + residuals.added(terms, step));
-  });
+  return multistep(name, split, 0, order, denoiser, x, sigmas, options,
+                   [](const Residuals& residuals, const SigmaStep& step, std::size_t k) {
+                     const History& past = residuals.past();
+                     const auto terms = k == 2 ? std::vector<Tensor>{extrapolated(past, step)} : through(places(past, k, step), past);
+                     return residuals.flowed(step) + residuals.added(terms, step);
+                   });
 }
 
 Tensor sample_dpmpp_2m(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options) {

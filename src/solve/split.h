@@ -87,6 +87,22 @@ class Branches {
   std::optional<Residuals> other_;
 };
 
+/// One evaluation a step: advance(residuals, step, order) is where the step leads, in coordinates of the modes.
+template <class Advance>
+torch::Tensor multistep(const char* name, const Split& split, double own_variance, std::size_t order, const Denoiser& denoiser,
+                        const torch::Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options, Advance advance) {
+  Branches branches(split, own_variance, order);
+  return march(name, denoiser, x, sigmas, options, [&](const torch::Tensor& state, std::size_t i) -> torch::Tensor {
+    const SigmaStep step{.from = sigmas[i], .to = sigmas[i + 1]};
+    const torch::Tensor now = denoiser.denoise(state, step.from);
+    if (step.to == 0) return now;
+    branches.at(state, step.from);
+    branches.push(step.from, now);
+    Residuals& residuals = branches.for_step_to(step.to);
+    return residuals.state(advance(residuals, step, order_at(i, order, sigmas, options)));
+  });
+}
+
 torch::Tensor dpmpp_multistep(const char* name, std::int64_t most_order, const Split& split, const Denoiser& denoiser,
                               const torch::Tensor& x, const std::vector<double>& sigmas, const SolveOptions& options);
 

@@ -6,13 +6,12 @@ by quadrature and the derivatives from the linear system. The statistics are smo
 and linear in between. Needs python3-scipy. The file is committed; run this again only to change it.
 """
 
-import json
 import pathlib
 
 import numpy
 from scipy.interpolate import make_interp_spline
 
-from solvers import POINTS, SIGMAS, START, VARIANCE, WEIGHTS, model, vp
+from solvers import SIGMAS, START, model, vp, write
 
 LEVELS = numpy.linspace(vp(SIGMAS[0])[2], vp(SIGMAS[-1])[2], 401)
 PART, DIMENSION = numpy.linspace(0, 1, 401)[:, None], numpy.arange(3)
@@ -82,10 +81,7 @@ def dpm_v3(order, corrector=False, pseudo=False):
 def main():
     ends = {"1": dpm_v3(1), "2": dpm_v3(2), "3": dpm_v3(3), "3 pseudo": dpm_v3(3, pseudo=True), "2 corrector": dpm_v3(2, corrector=True),
             "3 corrector": dpm_v3(3, corrector=True), "3 pseudo corrector": dpm_v3(3, corrector=True, pseudo=True)}
-    values = {"points": POINTS, "weights": WEIGHTS, "sigmas": numpy.array(SIGMAS), "start": START}
-    text = json.dumps({"variance": VARIANCE, **{key: value.ravel().tolist() for key, value in values.items()},
-                       "ends": {key: value.ravel().tolist() for key, value in ends.items()}}, indent=1)
-    pathlib.Path(__file__).with_suffix(".json").write_text(text + "\n")
+    write(pathlib.Path(__file__), ends)
 
 
 if __name__ == "__main__":

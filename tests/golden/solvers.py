@@ -124,6 +124,14 @@ def equal_steps(nodes, start, end):
     return [(end - start) * w for w in table[len(nodes)]]
 
 
+def write(program, ends):
+    """The mixture, the run and its end points beside the program that computed them."""
+    values = {"points": POINTS, "weights": WEIGHTS, "sigmas": numpy.array(SIGMAS), "start": START}
+    text = json.dumps({"variance": VARIANCE, **{key: value.ravel().tolist() for key, value in values.items()},
+                       "ends": {key: value.ravel().tolist() for key, value in ends.items()}}, indent=1)
+    program.with_suffix(".json").write_text(text + "\n")
+
+
 def main():
     ends = {"dpmpp_2m": dpm_solver_pp(2), "dpmpp_3m": dpm_solver_pp(3)}
     for variant in ("bh1", "bh2"):
@@ -132,10 +140,7 @@ def main():
     for order in (1, 2, 3, 4):
         ends["deis %d" % order] = adams(by_quadrature, order)
         ends["ipndm %d" % order] = adams(equal_steps, order)
-    values = {"points": POINTS, "weights": WEIGHTS, "sigmas": numpy.array(SIGMAS), "start": START}
-    text = json.dumps({"variance": VARIANCE, **{key: value.ravel().tolist() for key, value in values.items()},
-                       "ends": {key: value.ravel().tolist() for key, value in ends.items()}}, indent=1)
-    pathlib.Path(__file__).with_suffix(".json").write_text(text + "\n")
+    write(pathlib.Path(__file__), ends)
 
 
 if __name__ == "__main__":
