@@ -77,7 +77,7 @@ ordered_json compare_verb(const Options& o, const Cli& cli) {
   const double start = now();
   std::vector<std::shared_ptr<const Network>> networks;
   for (const auto& path : o.networks) {
-    networks.push_back(load_network(path, cli.device));
+    networks.push_back(load_network(path, {.device = cli.device}));
     networks.back()->require_no_classes();
   }
   const Model first = model_of(networks.front());

@@ -148,7 +148,7 @@ Measured run_row(const Row& row, const Options& o, const Cli& cli, const Model& 
 
 nlohmann::ordered_json demo_verb(const Options& o, const Cli& cli) {
   const double start = now();
-  const Model model = open_network_model(shipped_model(kNetwork), cli.device);
+  const Model model = open_network_model(shipped_model(kNetwork), {.device = cli.device});
   const auto space = open_features(resolve_features(kFeatures), model.shape);
   const auto stream = open_data(kData);
   const RunDir dir(o.out_dir);

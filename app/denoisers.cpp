@@ -127,6 +127,7 @@ Model open_smoothed_model(const ModelOptions& o, const Cli& cli) {
 
 void add_model_options(CLI::App& verb, ModelOptions& o) {
   verb.add_option("--network", o.network, "a trained network");
+  verb.add_option("--precision", o.precision, "of a U-Net's convolutions: fp32, bf16")->capture_default_str();
   verb.add_option("--stats", o.stats, "a fitted Gaussian or mixture");
   verb.add_option("--exact", o.exact, "the exact score of these data (DATA)");
   verb.add_option("--class", o.label, "with --stats fitted class by class: this class only");
@@ -145,8 +146,9 @@ Model open_model(const ModelOptions& o, const Cli& cli, const std::string& verb)
   if (o.limit > 0 && o.exact.empty() && o.smooth.empty()) throw InvalidArgument("--limit: expected with --exact or --smooth");
   if (o.smooth.empty() && (o.smooth_draws != ModelOptions().smooth_draws || o.smooth_seed != 0))
     throw InvalidArgument("--smooth_draws, --smooth_seed: expected with --smooth");
+  if (o.network.empty() && parse_precision(o.precision) != torch::kFloat32) throw InvalidArgument("--precision: expected with --network");
   if (o.label && o.stats.empty()) throw InvalidArgument("--class: expected with --stats, fitted class by class");
-  if (!o.network.empty()) return open_network_model(o.network, cli.device);
+  if (!o.network.empty()) return open_network_model(o.network, {.device = cli.device, .compute_type = parse_precision(o.precision)});
   if (!o.stats.empty()) return open_stats_model(o.stats, o.label);
   if (!o.exact.empty()) return open_exact_model(o.exact, o.limit, cli);
   return o.smooth.empty() ? open_isotropic_model(o.isotropic, cli) : open_smoothed_model(o, cli);
@@ -165,10 +167,12 @@ Model model_of(std::shared_ptr<const Network> network) {
           .sigma_max = info.sigma_max};
 }
 
-Model open_network_model(const std::string& path, const std::string& device) {
-  const auto network = load_network(path, device);
+Model open_network_model(const std::string& path, const LoadOptions& options) {
+  const auto network = load_network(path, options);
   network->require_no_classes();
-  return model_of(network);
+  Model model = model_of(network);
+  if (options.compute_type == torch::kBFloat16) model.settings["precision"] = "bf16";
+  return model;
 }
 
 std::shared_ptr<const Denoiser> denoiser_of(const MixtureStats& stats) {

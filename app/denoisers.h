@@ -31,6 +31,7 @@ struct Model {
 /// The options that name a denoiser; exactly one of them is to be given.
 struct ModelOptions {
   std::string network{}, stats{}, exact{}, isotropic{};
+  std::string precision = "fp32";       ///< of a network: fp32, bf16
   std::vector<std::string> smooth{};    ///< KAPPA and DATA
   std::optional<std::int64_t> label{};  ///< of statistics: the components of this class only
   std::int64_t limit = 0;               ///< first data points only, for exact and smooth; 0: all
@@ -46,7 +47,7 @@ void add_model_options(CLI::App& verb, ModelOptions& options);
 Model open_model(const ModelOptions& options, const Cli& cli, const std::string& verb);
 
 /// @throws InvalidArgument where it wants classes; see load_network
-Model open_network_model(const std::string& path, const std::string& device);
+Model open_network_model(const std::string& path, const LoadOptions& options);
 /// A Gaussian or a mixture, or the part of it that belongs to one class.
 /// @throws as load_class
 Model open_stats_model(const std::string& path, std::optional<std::int64_t> label = {});

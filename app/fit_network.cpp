@@ -196,7 +196,7 @@ ordered_json fit_from_network(const FromNetwork& o, const FromNetworkCommon& com
       throw InvalidArgument(fmt::format("--grid_steps: expected numbers from 1 to {}, got {}", kGridLevels, steps));
   if (!o.v3_folder.empty() && std::filesystem::exists(o.v3_folder) && !std::filesystem::is_directory(o.v3_folder))
     throw DataError(o.v3_folder, "is no folder; choose another --dpm_v3");
-  const std::shared_ptr<const Network> network = load_network(o.network, cli.device);
+  const std::shared_ptr<const Network> network = load_network(o.network, {.device = cli.device});
   network->require_no_classes();
   if (common.rank > network->dim())
     throw InvalidArgument(fmt::format("--rank: expected at most D = {} for {}, got {}", network->dim(), o.network, common.rank));

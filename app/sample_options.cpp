@@ -28,8 +28,7 @@ double parse_level(const char* option, const std::string& text) {
 
 /// The grid of --steps levels in the file.
 std::vector<double> optimised_grid(const SampleOptions& o, const SamplingOptions& s, const Model& model) {
-  if (!s.sigmas.empty() || !s.karras.final_zero)
-    throw InvalidArgument("--schedule: expected without --sigmas and --denoise_to_zero off, got optimised, whose levels are given");
+  if (!s.sigmas.empty()) throw InvalidArgument("--schedule: expected without --sigmas, got optimised, whose levels are given");
   const GridFile file = load_grids(o.grid_file);
   if (file.network_sha256 != model.sha256)
     throw InvalidArgument(fmt::format("--grid_file: expected grids of {}, got those of another network in {}", model.path, o.grid_file));
@@ -47,8 +46,8 @@ void require_absent(const std::string& option, std::initializer_list<const CLI::
 
 /// A grid comes by formula, from a file or as it is, and pictures say where theirs starts.
 void require_one_grid(const SampleOptions& o) {
-  if (!o.sigmas.empty()) require_absent("--sigmas", {o.steps, o.rho, o.schedule, o.sigma_min, o.sigma_max}, "the whole grid");
-  if (!o.grid_file.empty()) require_absent("--grid_file", {o.rho, o.sigma_min, o.sigma_max}, "the whole grid");
+  if (!o.sigmas.empty()) require_absent("--sigmas", {o.steps, o.rho, o.schedule, o.sigma_min, o.sigma_max, o.zero}, "the whole grid");
+  if (!o.grid_file.empty()) require_absent("--grid_file", {o.rho, o.sigma_min, o.sigma_max, o.zero}, "the whole grid");
   const std::string given = !o.sigmas.empty() ? "--sigmas" : !o.grid_file.empty() ? "--grid_file" : "";
   if (o.init.empty() && o.init_sigma != 0) throw InvalidArgument("--init_sigma: expected with --init, the pictures to start from");
   if (o.init.empty()) return;
@@ -149,7 +148,7 @@ void add_sample_options(CLI::App& verb, SampleOptions& o) {
                    ->capture_default_str();
   verb.add_option("--grid_file", o.grid_file, "of --schedule optimised: file of the network's grids (see fit --from_network --grid_file)");
   verb.add_option("--sigmas", o.sigmas, "the grid itself, strictly descending")->delimiter(',');
-  verb.add_option("--denoise_to_zero", o.denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
+  o.zero = verb.add_option("--denoise_to_zero", o.denoise_to_zero, "on or off: append a final 0 to the grid")->capture_default_str();
   verb.add_option("--init", o.init, "pictures to start from (DATA): seed s from picture s modulo their number");
   verb.add_option("--init_sigma", o.init_sigma, "noise level at which --init starts, the grid's first");
   verb.add_option("--teleport", o.teleport, "off, auto, or the noise level down to which a closed form takes the model's place")

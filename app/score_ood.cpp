@@ -55,7 +55,7 @@ ordered_json score_ood_verb(const Options& o, const Cli& cli) {
   const GaussianStats stats = load_stats(o.stats);
   std::shared_ptr<const Denoiser> denoiser = std::make_shared<GaussianDenoiser>(stats);
   if (!o.network.empty()) {
-    const auto network = load_network(o.network, cli.device);
+    const auto network = load_network(o.network, {.device = cli.device});
     network->require_no_classes();
     if (network->info().shape != stats.shape)
       throw InvalidArgument(fmt::format("--network: expected a network of shape {} as in {}, got {}", to_string(stats.shape), o.stats,

@@ -62,7 +62,7 @@ void check(const Options& o) {
     if (!fine) throw InvalidArgument(what);
   };
   require(o.arch == "unet" || o.arch == "classifier", "--arch: expected one of unet, classifier, got " + o.arch);
-  require(o.precision == "fp32" || o.precision == "bf16", "--precision: expected one of fp32, bf16, got " + o.precision);
+  parse_precision(o.precision);
   require(o.compare_every >= 0, fmt::format("--compare_every: expected a number >= 0, got {}", o.compare_every));
   require(o.compare_every == 0 || o.arch == "unet", "--compare_every: expected with --arch unet, whose score is compared");
   require(o.compare_samples >= 2, fmt::format("--compare_samples: expected at least 2, got {}", o.compare_samples));
@@ -219,7 +219,7 @@ ordered_json train_verb(Options& o, const Cli& cli) {
 
   if (o.arch == "unet") {
     SongUNet network(o.unet);
-    network->set_compute_type(o.precision == "bf16" ? torch::kBFloat16 : torch::kFloat32);
+    network->set_compute_type(parse_precision(o.precision));
     const double sigma_data = o.sigma_data > 0 ? o.sigma_data : rms_deviation(images);
     const auto [low, high] = data_range(stream->is_uint8(), images.min().item<double>(), images.max().item<double>());
     const UNetFileInfo info{

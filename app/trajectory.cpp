@@ -106,7 +106,7 @@ ordered_json jacobians(const Options& o, const Denoiser& network, const Gaussian
 ordered_json trajectory_verb(const Options& o, const Cli& cli) {
   require_folder_of(o.out);
   const double start = now();
-  const Model model = open_network_model(o.network, cli.device);
+  const Model model = open_network_model(o.network, {.device = cli.device});
   const GaussianStats found = load_stats(o.stats), stats = fitted_to(model, "--stats", found);
   check(o, stats);
   SamplingOptions s;

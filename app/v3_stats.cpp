@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -32,6 +33,8 @@ void read_v3(const V3Options& v3, const Model& model, SamplingOptions& s) {
   if (!v3.range.empty()) {
     if (v3.range.size() != 2 || !(v3.range[0] > 0) || !(v3.range[1] > v3.range[0]))
       throw InvalidArgument(fmt::format("--v3_range: expected LOW,HIGH with 0 < LOW < HIGH, got {}", fmt::join(v3.range, ",")));
+    if (std::filesystem::exists(v3.folder + "/range.json"))
+      throw InvalidArgument(fmt::format("--v3_range: expected without {}/range.json, which says the levels", v3.folder));
     range.emplace(v3.range[0], v3.range[1]);
   }
   s.solve.v3 = std::make_shared<const V3Statistics>(load_v3(v3.folder, model.shape, range));

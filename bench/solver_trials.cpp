@@ -1,13 +1,14 @@
 // Samples of many settings in one process, each measured: one JSON object a line in, one a line out. The program behind
 // scripts/solver_table.py, which asks and keeps the answers.
 //
-//   solver_trials NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA CONVERGED.safetensors [V3_FOLDER]
+//   solver_trials PRECISION NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA CONVERGED.safetensors [V3_FOLDER]
 //   {"solver": "dpmpp_2m", "steps": 5, "sigma_min": 0.1, "rho": 7, "teleport": 10, "residual": "auto", "weight": "mode", "first_seed": 0,
 //    "num": 1000, "resamples": 200}
 //
 // "teleport" (respaced) and "residual" are a level, null or "auto": chosen on 64 seeds of their own as `sample --teleport auto` does.
 // The answer has the question's keys and nfe, sigmas, frechet, low, high, rmse (against the converged end points of the same seeds; null
-// for stochastic solvers), seconds, network_seconds; sigma_skip and sigma_c where they were chosen, with all trials.
+// for stochastic solvers), seconds, network_seconds; resampled distances,
+// which are paired between answers of the same num; sigma_skip and sigma_c where they were chosen, with all trials.
 
 #include <fmt/format.h>
 
@@ -72,12 +73,12 @@ class Timed : public Denoiser {
 class Trials {
  public:
   explicit Trials(char** paths, const char* v3)
-      : network_(load_network(paths[0])),
-        stats_(load_stats(paths[1])),
-        features_(open_features(paths[2], network_->info().shape)),
-        reference_(read_reference(paths[3]).moments),
-        held_out_(paths[4]),
-        ends_path_(paths[5]) {
+      : network_(load_network(paths[1], {.compute_type = parse_precision(paths[0])})),
+        stats_(load_stats(paths[2])),
+        features_(open_features(paths[3], network_->info().shape)),
+        reference_(read_reference(paths[4]).moments),
+        held_out_(paths[5]),
+        ends_path_(paths[6]) {
     if (std::filesystem::exists(ends_path_)) {
       const SafetensorsFile file(ends_path_);
       for (const auto& name : file.names()) ends_[name] = to_tensor(file.get(name));
@@ -117,7 +118,9 @@ class Trials {
     const double distance = frechet_distance(feature_moments(features), reference_).value;
     answer["frechet"] = distance;
     if (const auto resamples = question.value("resamples", std::int64_t{0}); resamples > 0) {
-      const Interval interval = interval_about(distance, frechet_resamples(features, reference_, {.resamples = resamples}));
+      const Tensor resampled = frechet_resamples(features, reference_, {.resamples = resamples});
+      const Interval interval = interval_about(distance, resampled);
+      answer["resampled"] = std::vector<double>(resampled.data_ptr<double>(), resampled.data_ptr<double>() + resamples);
       answer["low"] = interval.low;
       answer["high"] = interval.high;
     }
@@ -239,13 +242,13 @@ class Trials {
 
 int main(int argc, char** argv) {
   headstart::use_fitting_blas_kernels(argv);
-  if (argc != 7 && argc != 8) {
-    std::cerr << "usage: solver_trials NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA CONVERGED.safetensors [V3_FOLDER]\n";
+  if (argc != 8 && argc != 9) {
+    std::cerr << "usage: solver_trials PRECISION NETWORK STATS FEATURES REFERENCE.npz HELD_OUT_DATA CONVERGED.safetensors [V3_FOLDER]\n";
     return 2;
   }
   headstart::set_threads(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   try {
-    headstart::Trials trials(argv + 1, argc == 8 ? argv[7] : nullptr);
+    headstart::Trials trials(argv + 1, argc == 9 ? argv[8] : nullptr);
     for (std::string line; std::getline(std::cin, line);) std::cout << trials.answer(nlohmann::json::parse(line)).dump() << std::endl;
   } catch (const std::exception& error) {
     std::cerr << "solver_trials: " << error.what() << '\n';

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The grand table: every solver at every budget of evaluations, without a closed form, teleported and in residual form.
 
-    solver_table.py [--out out/solvers] [--budgets 5,6,8,10,12,15,20,35] [--solvers a,b] [--num 2000] [--best_num 5000] [--only_print]
-                    [--write docs/results.md]
+    solver_table.py [--out out/solvers] [--budgets 5,6,8,10,12,15,20,35] [--solvers a,b] [--num 2000] [--best_num 5000] [--precision bf16]
+                    [--only_print] [--write docs/results.md]
 
-Network and data are the shipped Fashion-MNIST ones. Each row's sigma_min, rho and order are tuned by the same search on seeds of their own
-(teleported rows with a jump to 10 and sigma_c = 1 meanwhile); then sigma_skip and sigma_c are chosen as `sample --teleport auto --residual
-auto` does, and the row is measured on seeds 0 .. num-1, the best three of a budget on 0 .. best_num-1. What was measured is kept in --out, so
-an interrupted run is simply started again. Prints Markdown, or puts it between its marks in the file.
+Network and data are the shipped Fashion-MNIST ones. Each row's order, sigma_min and rho are tuned by the same search on seeds of their own,
+from the best of the budget before (teleported rows with a jump to 10 and sigma_c = 1 meanwhile); then sigma_skip and sigma_c are chosen as
+`sample --teleport auto --residual auto` does (solvers that add noise, where it refuses, keep the jump to 10), and the row is measured on
+seeds 0 .. num-1, the best three of a budget on 0 .. best_num-1. What was measured is kept in --out, so an interrupted run is simply started
+again. Prints Markdown, or puts it between its marks in the file.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import contextlib
 import io
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 
@@ -27,10 +29,11 @@ SOLVERS = MULTISTEP + SINGLE + STOCHASTIC
 RESIDUAL = ["dpmpp_2m", "dpmpp_3m", "unipc_bh1", "unipc_bh2", "ipndm"]
 FORMS = ["none", "teleport", "residual"]
 BEGIN, END = "<!-- solver_table -->", "<!-- end of solver_table -->"
-TUNING = {"first_seed": 2_000_000, "num": 150}
-SIGMA_MINS = [0.06, 0.002, 0.02, 0.15, 0.3]
-RHOS = [7, 4, 10]
-ORDERS = {"unipc_bh1": [3, 2], "unipc_bh2": [3, 2], "deis": [3, 2], "ipndm": [3, 2], "dpm_v3": [3, 2]}
+BUDGETS = [5, 6, 8, 10, 12, 15, 20, 35]
+TUNING = {"first_seed": 2_000_000, "num": 128}
+FIRST = {"sigma_min": 0.06, "rho": 7}
+SEARCHED = {"order": [2, 3], "sigma_min": [0.002, 0.02, 0.06, 0.15, 0.3], "rho": [4, 7, 10]}
+OF_SOME_ORDER = ["unipc_bh1", "unipc_bh2", "deis", "ipndm", "dpm_v3"]
 
 
 def steps_within(solver, budget):
@@ -91,32 +94,37 @@ class Table:
             self.once(self.reference, "evaluate", "--reference", "fashion-mnist", "--features", "fashion-mnist-features",
                       "--save_reference", self.reference)
             self.once(self.v3 / "sb.npz", "fit", "fashion-mnist", "--from_network", NETWORK, "--dpm_v3", self.v3)
-        self.trials = Trials([options.trials, NETWORK, self.stats, FEATURES, self.reference, "fashion-mnist-test",
-                              out / "converged.safetensors", self.v3],
-                             out / "trials.jsonl")
+        self.trials = Trials([options.trials, options.precision, NETWORK, self.stats, FEATURES, self.reference, "fashion-mnist-test",
+                              out / f"converged-{options.precision}.safetensors", self.v3],
+                             out / f"trials-{options.precision}.jsonl")
 
     def once(self, path, *arguments):
         if not path.exists():
             subprocess.run([self.options.command, *map(str, arguments), "--quiet"], check=True, stdout=sys.stderr)
 
-    def help_of(self, form, tuning):
-        if form == "none":
-            return {}
-        teleport = {"teleport": 10 if tuning else "auto"}
-        return teleport | {"residual": 1 if tuning else "auto"} if form == "residual" else teleport
+    @staticmethod
+    def help_of(solver, form, tuning):
+        fixed = tuning or solver in STOCHASTIC
+        help = {"none": {}, "teleport": {"teleport": 10}, "residual": {"teleport": 10, "residual": 1}}[form]
+        return help if fixed else dict.fromkeys(help, "auto")
 
     def tuned(self, solver, budget, form):
-        """One option after the other, each from the best of those before."""
-        setting = {"sigma_min": SIGMA_MINS[0], "rho": RHOS[0]}
-        base = {"solver": solver, "steps": steps_within(solver, budget)} | self.help_of(form, tuning=True) | TUNING
-        for key, values in (("order", ORDERS.get(solver, [])), ("sigma_min", SIGMA_MINS), ("rho", RHOS)):
-            if values:
-                setting[key] = min(values, key=lambda value: distance(self.trials.ask(base | setting | {key: value})))
+        """From the best of the budget before: one option after the other to the next value, as long as that is better."""
+        before = [b for b in BUDGETS if b < budget]
+        setting = self.tuned(solver, before[-1], form) if before else FIRST | ({"order": 3} if solver in OF_SOME_ORDER else {})
+        base = {"solver": solver, "steps": steps_within(solver, budget)} | self.help_of(solver, form, tuning=True) | TUNING
+        for key, values in SEARCHED.items():
+            for direction in (-1, 1):
+                while key in setting and 0 <= (place := values.index(setting[key]) + direction) < len(values):
+                    moved = setting | {key: values[place]}
+                    if not distance(self.trials.ask(base | moved)) < distance(self.trials.ask(base | setting)):
+                        break
+                    setting = moved
         return setting
 
     def question(self, solver, budget, form, num):
         return ({"solver": solver, "steps": steps_within(solver, budget)} | self.tuned(solver, budget, form) |
-                self.help_of(form, tuning=False) | {"first_seed": 0, "num": num, "resamples": 200})
+                self.help_of(solver, form, tuning=False) | {"first_seed": 0, "num": num, "resamples": 200})
 
     def rows(self):
         for solver in self.options.solvers:
@@ -130,9 +138,12 @@ class Table:
             for solver, form in self.rows():
                 answer = self.trials.ask(self.question(solver, budget, form, self.options.num))
                 print(f"# {budget} {solver} {form}: {distance(answer):.3f}", file=sys.stderr, flush=True)
+        for budget in self.options.budgets if self.options.best_num else []:
             for solver, form in self.best(budget)[:3]:
-                self.trials.ask(self.question(solver, budget, form, self.options.best_num))
-                self.converged(self.options.best_num)
+                answer = self.trials.ask(self.question(solver, budget, form, self.options.best_num))
+                print(f"# {budget} {solver} {form}: {distance(answer):.3f} of {self.options.best_num}", file=sys.stderr, flush=True)
+        if self.options.best_num:
+            self.converged(self.options.best_num)
 
     def converged(self, num):
         return self.trials.ask({"solver": "unipc_bh2", "steps": 60, "first_seed": 0, "num": num, "resamples": 200})
@@ -179,7 +190,8 @@ class Table:
                         print("| " + " | ".join([str(answer["nfe"]), f"`{solver}` {form}"] + [
                             self.level(answer.get(key)) for key in ("sigma_min", "rho", "order", "sigma_skip", "sigma_c")
                         ] + [f"{answer['frechet']:.2f} [{answer['low']:.2f}, {answer['high']:.2f}]", str(num)]) + " |")
-        self.targets(budgets, limit["frechet"])
+        self.gains(budgets)
+        self.targets(budgets, limit)
 
     @staticmethod
     def level(value):
@@ -195,21 +207,41 @@ class Table:
             text += f", {answer['rmse']:.3f}"
         return text if answer["nfe"] == budget else f"{text} ({answer['nfe']})"
 
+    def gains(self, budgets):
+        """What each form changes of the one before it, with the interval of the difference over the same resamples of the seeds."""
+        print("\nChange of the distance by the form, in per cent of the same solver's without it:\n")
+        print("| solver | change | " + " | ".join(map(str, budgets)) + " |\n| --- | --- |" + " --- |" * len(budgets))
+        for solver in self.options.solvers:
+            for before, after in (("none", "teleport"), ("teleport", "residual")):
+                answers = [(self.found(solver, budget, before), self.found(solver, budget, after)) for budget in budgets]
+                cells = [self.change(*pair) if all(pair) else "" for pair in answers]
+                if any(cells):
+                    print(f"| `{solver}` | {before} to {after} | " + " | ".join(cells) + " |")
+
+    @staticmethod
+    def change(before, after):
+        """Relative change and its 95 %; where that excludes 0, in bold."""
+        if before["frechet"] is None or after["frechet"] is None:
+            return ""
+        spread = 1.96 * statistics.stdev(b - a for a, b in zip(before["resampled"], after["resampled"]))
+        difference, low, high = (100 * value / before["frechet"] for value in (
+            after["frechet"] - before["frechet"], after["frechet"] - before["frechet"] - spread, after["frechet"] - before["frechet"] + spread))
+        text = f"{difference:+.0f} [{low:+.0f}, {high:+.0f}]"
+        return text if low <= 0 <= high else f"**{text}**"
+
     def targets(self, budgets, limit):
-        print("\n| evaluations | best without | best teleported | best residual | excess over the converged removed | and of what teleportation leaves |\n" +
-              "| --- " * 6 + "|")
-
-        def share(before, after):
-            if before <= limit:
-                return "none there"
-            return "all" if after <= limit else f"{100 * (before - after) / (before - limit):.0f} %"
-
+        """The best rows of a budget, one for each form, beside each other and beside the converged sampler."""
+        print("\nThe best row of each form; changes in per cent, each of the distance it starts from:\n")
+        print("| evaluations | none | teleport | residual | none to teleport | teleport to residual | none to the best of both | the best against the converged |\n" +
+              "| --- " * 8 + "|")
         for budget in budgets:
-            least = {form: min((distance(self.found(s, budget, f)) for s, f in self.best(budget) if f == form), default=None)
+            least = {form: min((self.found(s, budget, f) for s, f in self.best(budget) if f == form), key=distance, default=None)
                      for form in FORMS}
             if None not in least.values():
-                print(f"| {budget} | {least['none']:.2f} | {least['teleport']:.2f} | {least['residual']:.2f} | "
-                      f"{share(least['none'], min(least.values()))} | {share(least['teleport'], least['residual'])} |")
+                none, teleport, residual = least.values()
+                best = min(teleport, residual, key=distance)
+                print(f"| {budget} | " + " | ".join(f"{answer['frechet']:.2f} `{answer['solver']}`" for answer in least.values()) + " | " +
+                      " | ".join(self.change(*pair) for pair in ((none, teleport), (teleport, residual), (none, best), (limit, best))) + " |")
 
 
 def main():
@@ -217,10 +249,11 @@ def main():
     parser.add_argument("--command", default="build/release/headstart")
     parser.add_argument("--trials", default="build/release/bench/solver_trials")
     parser.add_argument("--out", default="out/solvers", type=pathlib.Path)
-    parser.add_argument("--budgets", default="5,6,8,10,12,15,20,35")
+    parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)), help="only these columns")
     parser.add_argument("--solvers", default=",".join(SOLVERS), help="only these rows")
     parser.add_argument("--num", default=2000, type=int)
-    parser.add_argument("--best_num", default=5000, type=int)
+    parser.add_argument("--best_num", default=5000, type=int, help="0: none")
+    parser.add_argument("--precision", default="bf16", help="of the network: fp32, bf16")
     parser.add_argument("--write", type=pathlib.Path, help="replace what stands between the marks in this file")
     parser.add_argument("--only_print", action="store_true", help="print what has been measured so far")
     options = parser.parse_args()

@@ -50,13 +50,19 @@ torch::Device parse_device(const std::string& name) {
                         name);
 }
 
-std::shared_ptr<Network> load_network(const std::string& path, const std::string& device) {
+torch::ScalarType parse_precision(const std::string& name) {
+  if (name == "fp32") return torch::kFloat32;
+  if (name == "bf16") return torch::kBFloat16;
+  throw InvalidArgument("--precision: expected one of fp32, bf16, got " + name);
+}
+
+std::shared_ptr<Network> load_network(const std::string& path, const LoadOptions& options) {
   std::ifstream file(path, std::ios::binary);
   if (!std::filesystem::is_regular_file(path) || !file) throw DataError(path, "no such file");
   char magic[4] = {};
   if (!file.read(magic, sizeof magic)) throw DataError(path, "is empty or too short to be a network");
-  if (magic[0] == 'P' && magic[1] == 'K') return load_torchscript(path, device);  // TorchScript is a zip archive
-  return load_unet(path, device);
+  if (magic[0] == 'P' && magic[1] == 'K') return load_torchscript(path, options);  // TorchScript is a zip archive
+  return load_unet(path, options);
 }
 
 }  // namespace headstart

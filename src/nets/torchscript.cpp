@@ -47,9 +47,11 @@ class TorchScriptNetwork : public Network {
 
 }  // namespace
 
-std::shared_ptr<Network> load_torchscript(const std::string& path, const std::string& device) {
+std::shared_ptr<Network> load_torchscript(const std::string& path, const LoadOptions& options) {
+  if (options.compute_type != torch::kFloat32)
+    throw InvalidArgument(path + ": expected --precision fp32: a TorchScript file computes in the type it was traced in");
   Card card = read_card(path + ".json");
-  const torch::Device target = parse_device(device);
+  const torch::Device target = parse_device(options.device);
   torch::jit::Module module = load_script(path, target);
   card.info.path = path;
   card.info.sha256 = sha256_file(path);

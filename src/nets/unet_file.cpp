@@ -100,7 +100,7 @@ void save_unet(const std::string& path, SongUNet network, const UNetFileInfo& in
               info.training);
 }
 
-std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device) {
+std::shared_ptr<Network> load_unet(const std::string& path, const LoadOptions& options) {
   const SafetensorsFile file(path);
   if (!file.metadata().contains("arch")) throw DataError(path, "expected a network: a safetensors file with metadata arch");
   auto network = module_of<SongUNet, SongUNetConfig>(file);
@@ -121,8 +121,9 @@ std::shared_ptr<Network> load_unet(const std::string& path, const std::string& d
                    .sha256 = sha256_file(path),
                    .classes = network->config().label_dim,
                    .images = file.metadata().contains("train_images") ? static_cast<std::int64_t>(number(file, "train_images")) : 0};
-  const torch::Device target = parse_device(device);
+  const torch::Device target = parse_device(options.device);
   network->to(target);
+  network->set_compute_type(options.compute_type);
   return std::make_shared<UNetDenoiser>(std::move(info), network, number(file, "sigma_data"), target);
 }
 

@@ -28,6 +28,7 @@ DENOISE = "denoise in/points6.npy --out out.npy "
 SAMPLE = "sample --stats in/stats.safetensors --outdir run --seeds 0-3 "
 FIT_NET = "fit --from_network in/net.safetensors --out out.safetensors "
 SAMPLE_V3 = "sample --network in/net.safetensors --outdir run --seeds 0-3 --solver dpm_v3 --v3_stats in/v3 "
+SAMPLE_BARE_V3 = SAMPLE_V3.replace("in/v3", "in/bare_v3")
 SAMPLE_NET = "sample --network in/net.safetensors --outdir run --seeds 0-3 "
 TRAIN = "train --data in/images.idx --out net.safetensors --images 64 " + " ".join(cli.TINY) + " "
 EVALUATE = "evaluate --samples in/run --reference in/images.idx "
@@ -133,6 +134,9 @@ USAGE = [
     (2, "--sigmas|--sigma_min", SAMPLE + "--sigmas 80,1,0 --sigma_min 0.002"),
     (2, "--sigmas|--sigma_max", SAMPLE + "--sigmas 80,1,0 --sigma_max 80"),
     (2, "--sigmas|--schedule", SAMPLE + "--sigmas 80,1,0 --schedule karras"),
+    (2, "--sigmas|--denoise_to_zero", SAMPLE + "--sigmas 80,1 --denoise_to_zero on"),
+    (2, "--grid_file|--denoise_to_zero", SAMPLE_NET + "--schedule optimised --grid_file in/grids.json --denoise_to_zero off --steps 3"),
+    (2, "--residual|17.5278|70.5", SAMPLE + "--solver dpmpp_2m --residual 70.5 --steps 5 --teleport_stats in/stats.safetensors"),
     (2, "--sigmas|descending|1 after 1", SAMPLE + "--sigmas 80,1,1,0"),
     (2, "--sigmas|0.002|in/net.safetensors|0.001", SAMPLE_NET + "--sigmas 80,1,0.001,0"),
     (2, "--sigmas|80|in/net.safetensors|90", SAMPLE_NET + "--sigmas 90,1,0"),
@@ -141,6 +145,8 @@ USAGE = [
     (2, "--teleport|0.001", SAMPLE + "--teleport 0.001 --teleport_mode replace --teleport_stats in/stats.safetensors"),
     (2, "--class|in/stats.safetensors|--per_class", SAMPLE_NET + "--teleport 20 --teleport_stats in/stats.safetensors --class 1"),
     (2, "--class", SAMPLE_NET + "--class 1"),
+    (2, "--precision|fp32|bf16|fp16", SAMPLE_NET + "--precision fp16"),
+    (2, "--precision|--network", SAMPLE + "--precision bf16"),
     (2, "--init_sigma|--init", SAMPLE + "--init in/images.idx"),
     (2, "--init_sigma|--init", SAMPLE + "--init_sigma 3"),
     (2, "--init_sigma", SAMPLE + "--init in/images.idx --init_sigma -1"),
@@ -161,9 +167,10 @@ USAGE = [
     (2, "--corrector|dpm_v3|heun", SAMPLE_NET + "--corrector"),
     (2, "--v3_stats|in/stats.safetensors|another network|in/v3", SAMPLE + "--solver dpm_v3 --v3_stats in/v3"),
     (2, "--order|dpm_v3|4", SAMPLE_V3 + "--order 4"),
-    (2, "--v3_range|2,1", SAMPLE_V3 + "--v3_range 2,1"),
-    (2, "--v3_stats|[0.01, 50]|in/v3|80", SAMPLE_V3 + "--v3_range 0.01,50"),
-    (2, "--v3_stats|[0.01, 50]|0.005", SAMPLE_V3 + "--v3_range 0.01,50 --sigma_max 20 --sigma_min 0.005"),
+    (2, "--v3_range|in/v3/range.json", SAMPLE_V3 + "--v3_range 0.002,80"),
+    (2, "--v3_range|2,1", SAMPLE_BARE_V3 + "--v3_range 2,1"),
+    (2, "--v3_stats|[0.01, 50]|in/bare_v3|80", SAMPLE_BARE_V3 + "--v3_range 0.01,50"),
+    (2, "--v3_stats|[0.01, 50]|0.005", SAMPLE_BARE_V3 + "--v3_range 0.01,50 --sigma_max 20 --sigma_min 0.005"),
     (2, "--grid_file|optimised", SAMPLE_NET + "--schedule optimised"),
     (2, "--grid_file|optimised", SAMPLE_NET + "--grid_file in/grids.json"),
     (2, "--grid_file|in/grids.json|in/stats.safetensors", SAMPLE + "--schedule optimised --grid_file in/grids.json --steps 3"),
@@ -373,6 +380,9 @@ def setUpModule():
     cli.succeed("train", "--data", inputs / "images.idx", "--out", inputs / "net.safetensors", "--images", 32, *cli.TINY)
     cli.succeed("fit", "--from_network", inputs / "net.safetensors", "--dpm_v3", inputs / "v3", "--v3_points", 4, "--v3_cells", 2,
                 "--grid_file", inputs / "grids.json", "--grid_steps", "3,4")
+    (inputs / "bare_v3").mkdir()
+    for name in ("l.npz", "sb.npz"):
+        (inputs / "bare_v3" / name).write_bytes((inputs / "v3" / name).read_bytes())
     # in/stats.safetensors is named as the tables name it, because a run's settings hold the name.
     cli.succeed(*shlex.split(SAMPLE.replace("--outdir run", "--outdir in/run")), cwd=root)
     (inputs / "foreign").mkdir()

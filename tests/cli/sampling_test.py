@@ -77,6 +77,18 @@ class Reproducibility(unittest.TestCase):
     def test_batch_and_threads_never_change_a_networks_picture(self):
         self.check()
 
+    def test_nor_in_bfloat16_which_gives_nearly_the_same_picture(self):
+        self.check("--precision", "bf16")
+        seeds = range(4)
+        half, result = sample("--seeds", "0-3", "--steps", 6, "--precision", "bf16")
+        full, _ = sample("--seeds", "0-3", "--steps", 6)
+        self.assertEqual(run_json(half)["settings"]["precision"], "bf16")
+        differences = [abs(a - b) for one, other in zip(pixels(half, seeds), pixels(full, seeds)) for a, b in zip(one, other)]
+        self.assertGreater(max(differences), 0)
+        self.assertLess(sum(differences) / len(differences), 3)
+        refused = cli.run("sample", "--network", network, "--outdir", half, "--seeds", "0-5", "--steps", 6, "--resume")
+        self.assertEqual((refused.code, "run.json" in refused.err), (3, True), refused)
+
     def test_batch_and_threads_never_change_a_picture_whatever_the_solver(self):
         for solver in ("ddpm", "sde_dpmpp_2m", "unipc_bh2", "rk45"):
             with self.subTest(solver=solver):

@@ -172,6 +172,19 @@ TEST(Network, GivesARowTheSameBitsInEveryBatchAtTheShippedSize) {
   expect_rows_alone(*load_network(folder / "net"));
 }
 
+TEST(Network, ComputesInBfloat16WhereAsked) {
+  const TempDir folder;
+  save_perturbed(folder / "net", shipped_unet());
+  const auto half = load_network(folder / "net", {.compute_type = parse_precision("bf16")}), full = load_network(folder / "net");
+  const Tensor x = points(*full, 32), sigma = levels_of_rows(32);
+  const Tensor truth = full->denoise(x, sigma), rounded = half->denoise(x, sigma);
+  const double error = max_abs(rounded - truth) / max_abs(truth);
+  EXPECT_GT(error, 1e-6);
+  EXPECT_LT(error, 0.02);
+  expect_rows_alone(*half);
+  expect_error<InvalidArgument>({"--precision", "fp32, bf16", "got fp16"}, [] { parse_precision("fp16"); });
+}
+
 TEST(Network, TakesOneLevelForAllRowsOrOneEach) {
   const TempDir folder;
   save_perturbed(folder / "net", tiny_unet());
@@ -290,8 +303,10 @@ TEST_F(BrokenNetworkFile, HasMetadataThatAreNoNumbers) {
 }
 
 TEST_F(BrokenNetworkFile, IsAskedForADeviceThatDoesNotExist) {
-  expect_error<InvalidArgument>({"[parse_device] expected cpu, or cuda[:i] of ", " GPUs, got tpu"}, [&] { load_network(path_, "tpu"); });
-  if (!torch::cuda::is_available()) expect_error<InvalidArgument>({"of 0 GPUs, got cuda"}, [&] { load_network(path_, "cuda"); });
+  expect_error<InvalidArgument>({"[parse_device] expected cpu, or cuda[:i] of ", " GPUs, got tpu"},
+                                [&] { load_network(path_, {.device = "tpu"}); });
+  if (!torch::cuda::is_available())
+    expect_error<InvalidArgument>({"of 0 GPUs, got cuda"}, [&] { load_network(path_, {.device = "cuda"}); });
 }
 
 }  // namespace

@@ -414,6 +414,11 @@ TEST_F(TorchScript, RefusesAFileThatIsNone) {
   expect_data_error(path_, "expected a TorchScript file", [&] { load_torchscript(path_); });
 }
 
+TEST_F(TorchScript, RefusesAnotherComputeTypeThanItsOwn) {
+  save({}, process("sigma"));
+  expect_error<InvalidArgument>({path_, "--precision fp32"}, [&] { load_network(path_, {.compute_type = torch::kBFloat16}); });
+}
+
 TEST_F(TorchScript, RefusesANetworkThatReturnsSomethingElse) {
   const auto refuse = [&](const std::string& body, const std::string& part) {
     save(body, card_of({}, process("sigma")));

@@ -47,9 +47,18 @@ class Network : public Denoiser {
 /// "cpu" or "cuda[:i]". @throws InvalidArgument for anything else, and for a GPU that this machine does not have
 torch::Device parse_device(const std::string& name);
 
+/// Where a network computes, and in what.
+struct LoadOptions {
+  std::string device = "cpu";                        ///< or "cuda[:i]" (GPU runs are untested)
+  torch::ScalarType compute_type = torch::kFloat32;  ///< of a U-Net's convolutions: float32 or bfloat16; see SongUNetImpl
+};
+
+/// torch's type for "fp32" or "bf16". @throws InvalidArgument for anything else
+torch::ScalarType parse_precision(const std::string& name);
+
 /// Loads a network, by content: safetensors with an `arch`, or TorchScript with a JSON card beside it (`name.pt.json`).
-/// @param device  "cpu" or "cuda[:i]" (GPU runs are untested)
-/// @throws DataError where a file is missing, unreadable or no network, or its card is wrong; InvalidArgument for an unknown device
-std::shared_ptr<Network> load_network(const std::string& path, const std::string& device = "cpu");
+/// @throws DataError where a file is missing, unreadable or no network, or its card is wrong; InvalidArgument for an unknown device, and
+///   for bfloat16 of a TorchScript file
+std::shared_ptr<Network> load_network(const std::string& path, const LoadOptions& options = {});
 
 }  // namespace headstart

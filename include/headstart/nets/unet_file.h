@@ -23,7 +23,7 @@ struct UNetFileInfo {
 void save_unet(const std::string& path, SongUNet network, const UNetFileInfo& info);
 
 /// EDM-preconditioned denoiser from a file that save_unet wrote. @throws DataError where it is none, or a weight is missing or misshaped
-std::shared_ptr<Network> load_unet(const std::string& path, const std::string& device = "cpu");
+std::shared_ptr<Network> load_unet(const std::string& path, const LoadOptions& options = {});
 
 /// The network itself as a denoiser: what load_unet gives for its file. It shares the weights and is used in evaluation mode.
 std::shared_ptr<Network> denoiser_of(SongUNet network, const UNetFileInfo& info);
