@@ -51,12 +51,15 @@ class Draws {
     }
   }
 
-  /// The paths themselves in small steps, below the crossing where there is one, to where the run's own grid ends.
+  /// The paths themselves from the run's own noise to where its grid ends, in small steps: the closed form's flow down to the crossing, or
+  /// to where the network can begin, and from there the network.
   Tensor reference(const std::optional<double>& crossing) {
     SamplingOptions s = sampling_;
-    const std::vector<double> grid = plan_sampling(s, model_).sigmas;
-    const bool final_zero = grid.back() == 0;
-    const double first = grid.front(), last = final_zero ? std::max(0.002, model_.sigma_min) : grid.back();
+    const SamplingPlan plan = plan_sampling(s, model_);
+    const bool final_zero = plan.sigmas.back() == 0;
+    const double last = final_zero ? std::max(0.002, model_.sigma_min) : plan.sigmas.back();
+    const double highest = std::min(plan.sigma_start, model_.sigma_max);
+    const double first = crossing ? std::clamp(*crossing, std::min(2 * last, highest), highest) : highest;
     s.sigmas.clear();
     s.solver = "unipc_bh2";
     s.solve = {};
@@ -65,7 +68,7 @@ class Draws {
     s.schedule = "karras";
     s.karras = {.steps = kReferenceSteps, .sigma_min = last, .sigma_max = first, .final_zero = final_zero};
     s.teleport.reset();
-    if (crossing && *crossing < first) s.teleport = Teleport{.sigma = *crossing, .mode = TeleportMode::respaced};
+    s.sigma_start = plan.sigma_start;
     return draw(s);
   }
 
@@ -102,6 +105,9 @@ std::string sha256_of(const Tensor& points) {
   return hash.hex();
 }
 
+/// Half the width of the data's range: what levels are relative to.
+double unit_of(const Model& model) { return (model.range_high - model.range_low) / 2; }
+
 /// All that a choice depends on; paths and seeds of the run are not among it.
 ordered_json key_of(const Model& model, const SamplingOptions& s, const AutoOptions& o, const Tensor& points) {
   ordered_json key = describe(model, s, plan_sampling(s, model));
@@ -111,7 +117,8 @@ ordered_json key_of(const Model& model, const SamplingOptions& s, const AutoOpti
   key["choose_residual"] = o.residual;
   key["mode"] = to_string(o.mode);
   key["held_out_sha256"] = points.defined() ? ordered_json(sha256_of(points)) : ordered_json();
-  key["calibration"] = {kCalibrationSeeds, kReferenceSteps, kAsGood, jumps_to_try(), switches_to_try()};
+  const double unit = unit_of(model);
+  key["calibration"] = {kCalibrationSeeds, kReferenceSteps, kAsGood, jumps_to_try(unit), switches_to_try(unit), "from the run's own noise"};
   return key;
 }
 
@@ -120,7 +127,7 @@ std::vector<double> jumps_of(const SamplingOptions& s, const Model& model, Telep
   const std::vector<double> grid = plan_sampling(s, model).sigmas;
   const double first = grid.front(), last = smallest_level(grid);
   std::vector<double> jumps;
-  for (double jump : jumps_to_try()) {
+  for (double jump : jumps_to_try(unit_of(model))) {
     if (mode == TeleportMode::tail)
       jump = std::ranges::min(grid, {}, [&](double level) { return level > 0 ? std::abs(std::log(level / jump)) : INFINITY; });
     if (jump < first && jump > 2 * last && (jumps.empty() || jump < jumps.back())) jumps.push_back(jump);
@@ -138,7 +145,7 @@ ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOp
     std::vector<std::int64_t> seeds(static_cast<std::size_t>(points.size(0)));
     std::iota(seeds.begin(), seeds.end(), kFirstCalibrationSeed + kCalibrationSeeds);
     const Crossing found = find_crossing(*model.denoiser, *s.closed_form->denoiser, points, noise_of(seeds, model.shape),
-                                         crossing_levels(model.sigma_min, model.sigma_max));
+                                         crossing_levels(model.sigma_min, model.sigma_max, unit_of(model)));
     crossing = found.sigma;
     held_out_evaluations = static_cast<std::int64_t>(found.errors.size()) * points.size(0);
     for (const auto& e : found.errors)
@@ -147,7 +154,7 @@ ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOp
   result["crossing"] = to_json(crossing);
 
   const Candidates candidates{.skips = o.teleport ? jumps_of(s, model, o.mode) : std::vector<double>{},
-                              .switches = o.residual ? switches_to_try() : std::vector<double>{},
+                              .switches = o.residual ? switches_to_try(unit_of(model)) : std::vector<double>{},
                               .given = {.sigma_skip = s.teleport ? std::optional(s.teleport->sigma) : std::nullopt, .sigma_c = s.residual}};
   const TeleportMode mode = s.teleport ? s.teleport->mode : o.mode;
   Progress progress(cli, "calibrating", static_cast<std::int64_t>(2 + candidates.skips.size() + candidates.switches.size()), "runs");
@@ -218,16 +225,15 @@ void add_auto_options(CLI::App& verb, AutoOptions& options) {
 
 ordered_json choose_start(SamplingOptions& s, const Model& model, const AutoOptions& o, const Cli& cli) {
   const char* option = o.teleport ? "--teleport" : "--residual";
-  if (!s.closed_form) throw InvalidArgument(fmt::format("{}: expected --teleport_stats with auto", option));
   if (is_stochastic(s.solver) || s.solve.churn.S_churn > 0)
     throw InvalidArgument(fmt::format("{}: expected a noise level with {}, got auto, which compares where paths without new noise end",
                                       option, is_stochastic(s.solver) ? s.solver : "--S_churn"));
   if (s.init) throw InvalidArgument(fmt::format("{}: expected a noise level with --init, got auto, which starts from noise", option));
-  if (o.residual) {  // whether the solver has such a form, before any work
-    SamplingOptions with = s;
-    with.residual = switches_to_try().front();
-    plan_sampling(with, model);
-  }
+  SamplingOptions with = s;  // whether solver and grid go with what is to be tried, before any work
+  if (o.residual) with.residual = switches_to_try().front();
+  if (const auto jumps = jumps_of(s, model, o.mode); o.teleport && !jumps.empty())
+    with.teleport = Teleport{.sigma = jumps.front(), .mode = o.mode};
+  plan_sampling(with, model);
   const Tensor points = o.data.empty() ? Tensor() : held_out_points(o.data, model);
   const std::string path = o.file.empty() ? s.closed_form->path + ".head_starts.json" : o.file;
   const ordered_json key = key_of(model, s, o, points);

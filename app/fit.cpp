@@ -200,9 +200,14 @@ nlohmann::ordered_json fit_several_gaussians(Options& o, const Cli& cli, ImageSt
 
 /// What a network has no use for is refused.
 nlohmann::ordered_json fit_network_verb(const Options& o, const Cli& cli) {
-  if (o.is_mixture() || o.fit.cut.energy > 0 || o.method != "auto" || o.memory > 0 || o.fit.limit > 0 || o.mixture.held_out > 0)
+  if (o.is_mixture() || o.fit.cut.energy > 0 || o.method != "auto" || o.memory > 0 || o.fit.limit > 0 || o.mixture.held_out > 0 ||
+      o.randomised.tolerance != RandomisedOptions().tolerance || o.randomised.max_passes != RandomisedOptions().max_passes ||
+      o.mixture.max_iterations != MixtureOptions().max_iterations)
     throw InvalidArgument(
-        "--from_network: expected without --components, --per_class, --covariance, --held_out, --energy, --method, --memory and --limit");
+        "--from_network: expected without --components, --per_class, --covariance, --held_out, --max_iterations, --energy, --method, "
+        "--tolerance, --max_passes, --memory and --limit");
+  if (o.out.empty() && (o.fit.cut.rank > 0 || o.tail != Options().tail))
+    throw InvalidArgument("--rank, --tail: expected with --out, the Gaussian that they are of");
   return fit_from_network(
       o.network,
       {.data = o.data, .as = o.as, .out = o.out, .rank = o.fit.cut.rank, .mean_tail = o.tail == "mean", .seed = o.randomised.seed}, cli);

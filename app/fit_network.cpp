@@ -30,7 +30,7 @@ constexpr std::int64_t kGridPaths = 64, kGridLevels = 64;
 torch::Tensor calibration_noise(std::uint64_t seed, std::int64_t count, const ImageShape& shape) {
   constexpr std::int64_t kFirst = 1LL << 30;
   std::vector<std::int64_t> seeds(static_cast<std::size_t>(count));
-  std::iota(seeds.begin(), seeds.end(), kFirst + static_cast<std::int64_t>(seed % kFirst));
+  std::iota(seeds.begin(), seeds.end(), kFirst + static_cast<std::int64_t>(seed % kFirst) * count);  // none of another seed's
   return noise_of(seeds, shape);
 }
 

@@ -24,7 +24,8 @@ struct Path {
 };
 
 /// Draws the seeds once more and keeps what the model saw and answered; at a level seen twice (Heun), what it saw last, which is the state
-/// the solver keeps. Costs one small batch of samples.
+/// the solver keeps. Of solvers that correct a state after evaluating it (UniPC, dpm_v3 with its corrector) these are the predictions.
+/// Costs one small batch of samples.
 Path record_path(const Model& model, SamplingOptions options, const SamplingPlan& plan, const std::vector<std::int64_t>& seeds);
 
 /// Tensors seeds, sigmas, states, denoised; metadata format=headstart-path, shape, range. @throws DataError where it cannot be written

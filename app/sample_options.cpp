@@ -48,6 +48,8 @@ void require_absent(const std::string& option, std::initializer_list<const CLI::
 void require_one_grid(const SampleOptions& o) {
   if (!o.sigmas.empty()) require_absent("--sigmas", {o.steps, o.rho, o.schedule, o.sigma_min, o.sigma_max, o.zero}, "the whole grid");
   if (!o.grid_file.empty()) require_absent("--grid_file", {o.rho, o.sigma_min, o.sigma_max, o.zero}, "the whole grid");
+  if (is_given(o.rho) && o.sampling.schedule != "karras")
+    throw InvalidArgument(fmt::format("--rho: expected with --schedule karras, got it with {}", o.sampling.schedule));
   const std::string given = !o.sigmas.empty() ? "--sigmas" : !o.grid_file.empty() ? "--grid_file" : "";
   if (o.init.empty() && o.init_sigma != 0) throw InvalidArgument("--init_sigma: expected with --init, the pictures to start from");
   if (o.init.empty()) return;
@@ -94,6 +96,7 @@ SamplingOptions sampling_of(const SampleOptions& o, const Model& model) {
   if (!o.grid_file.empty()) s.sigmas = optimised_grid(o, s, model);
   read_v3(o.v3, model, s);
   const TeleportMode mode = parse_teleport_mode(o.mode);
+  if (is_given(o.mode_option) && o.teleport == "off") throw InvalidArgument("--teleport_mode: expected with --teleport");
   const bool automatic = o.teleport == "auto" || o.residual == "auto";
   if (o.teleport != "off" && o.teleport != "auto") s.teleport = Teleport{.sigma = parse_level("--teleport", o.teleport), .mode = mode};
   if (o.residual != "off" && o.residual != "auto") {
@@ -153,10 +156,11 @@ void add_sample_options(CLI::App& verb, SampleOptions& o) {
   verb.add_option("--init_sigma", o.init_sigma, "noise level at which --init starts, the grid's first");
   verb.add_option("--teleport", o.teleport, "off, auto, or the noise level down to which a closed form takes the model's place")
       ->capture_default_str();
-  verb.add_option("--teleport_mode", o.mode,
-                  "tail (jump, keep the rest of the grid), respaced (jump, as many steps below it) or replace (no jump: the closed form as "
-                  "denoiser above)")
-      ->capture_default_str();
+  o.mode_option = verb.add_option(
+      "--teleport_mode", o.mode,
+      "tail (jump, keep the rest of the grid), respaced (jump, as many steps below it) or replace (no jump: the closed form as "
+      "denoiser above)");
+  o.mode_option->capture_default_str();
   verb.add_option("--residual", o.residual,
                   "off, auto, or the noise level down to which each step's Gaussian part is solved by formula (with a multistep solver)")
       ->capture_default_str();

@@ -24,7 +24,8 @@ struct SampleOptions {
   V3Options v3{};
   AutoOptions automatic{};
   /// Whether they were given: defaults bend to what a network was trained on, levels asked for do not.
-  CLI::Option *steps = nullptr, *rho = nullptr, *schedule = nullptr, *sigma_min = nullptr, *sigma_max = nullptr, *zero = nullptr;
+  CLI::Option *steps = nullptr, *rho = nullptr, *schedule = nullptr, *sigma_min = nullptr, *sigma_max = nullptr, *zero = nullptr,
+              *mode_option = nullptr;
 };
 
 void add_sample_options(CLI::App& verb, SampleOptions& options);

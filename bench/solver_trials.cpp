@@ -6,9 +6,9 @@
 //    "num": 1000, "resamples": 200}
 //
 // "teleport" (respaced) and "residual" are a level, null or "auto": chosen on 64 seeds of their own as `sample --teleport auto` does.
-// The answer has the question's keys and nfe, sigmas, frechet, low, high, rmse (against the converged end points of the same seeds; null
-// for stochastic solvers), seconds, network_seconds; resampled distances,
-// which are paired between answers of the same num; sigma_skip and sigma_c where they were chosen, with all trials.
+// The answer has the question's keys and nfe, sigmas, frechet, low, high, resampled (distances, paired between answers of the same num),
+// rmse (against the converged end points of the same seeds; null for stochastic solvers), seconds, network_seconds; sigma_skip and sigma_c
+// where they were chosen, with all trials.
 
 #include <fmt/format.h>
 
@@ -140,7 +140,8 @@ class Trials {
     }
     Solver solver = find_solver(name);
     if (start.sigma_c) {
-      const auto weight = q.value("weight", "mode") == "scalar" ? ResidualWeight::scalar : ResidualWeight::mode;
+      std::optional<ResidualWeight> weight;
+      if (q.contains("weight")) weight = q["weight"] == "scalar" ? ResidualWeight::scalar : ResidualWeight::mode;
       solver = residual_solver(name, std::make_shared<GaussianPart>(stats_), {.sigma_c = *start.sigma_c, .weight = weight});
     }
     const auto sigmas = karras_sigmas(grid);
@@ -149,7 +150,9 @@ class Trials {
                   {.noise = [&] { return noise.next(); },
                    .order = q.value("order", std::int64_t{0}),
                    .lower_order_final = q.value("lower_order_final", false),
-                   .v3 = v3_});
+                   .v3 = v3_,
+                   .corrector = q.value("corrector", false),
+                   .pseudo_order = q.value("pseudo_order", false)});
   }
 
   HeadStart head_start(const json& q, const std::string& name, json& answer) {

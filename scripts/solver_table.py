@@ -244,7 +244,7 @@ class Table:
                       " | ".join(self.change(*pair) for pair in ((none, teleport), (teleport, residual), (none, best), (limit, best))) + " |")
 
 
-def main():
+def parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--command", default="build/release/headstart")
     parser.add_argument("--trials", default="build/release/bench/solver_trials")
@@ -254,12 +254,21 @@ def main():
     parser.add_argument("--num", default=2000, type=int)
     parser.add_argument("--best_num", default=5000, type=int, help="0: none")
     parser.add_argument("--precision", default="bf16", help="of the network: fp32, bf16")
-    parser.add_argument("--write", type=pathlib.Path, help="replace what stands between the marks in this file")
     parser.add_argument("--only_print", action="store_true", help="print what has been measured so far")
-    options = parser.parse_args()
+    return parser
+
+
+def table_of(options):
     options.budgets = [int(budget) for budget in options.budgets.split(",")]
     options.solvers = options.solvers.split(",")
-    table = Table(options)
+    return Table(options)
+
+
+def main():
+    arguments = parser()
+    arguments.add_argument("--write", type=pathlib.Path, help="replace what stands between the marks in this file")
+    options = arguments.parse_args()
+    table = table_of(options)
     if not options.only_print:
         table.measure()
     if not options.write:

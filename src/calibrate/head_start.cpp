@@ -12,15 +12,23 @@
 #include "headstart/solve/sigmas.h"
 
 namespace headstart {
+namespace {
 
 using torch::Tensor;
 
-std::vector<double> jumps_to_try() { return {40, 28, 20, 14, 10, 7, 5, 3.5, 2.5}; }
+std::vector<double> scaled(std::vector<double> levels, double unit) {
+  for (double& level : levels) level *= unit;
+  return levels;
+}
 
-std::vector<double> switches_to_try() { return {1, 0.5, 2}; }
+}  // namespace
 
-std::vector<double> crossing_levels(double sigma_min, double sigma_max) {
-  const double first = std::min(80.0, sigma_max);
+std::vector<double> jumps_to_try(double unit) { return scaled({40, 28, 20, 14, 10, 7, 5, 3.5, 2.5}, unit); }
+
+std::vector<double> switches_to_try(double unit) { return scaled({1, 0.5, 2}, unit); }
+
+std::vector<double> crossing_levels(double sigma_min, double sigma_max, double unit) {
+  const double first = std::min(80 * unit, sigma_max);
   return spaced_sigmas(log_spacing(), {.steps = 20, .sigma_min = std::max(first / 80, sigma_min), .sigma_max = first, .final_zero = false});
 }
 

@@ -44,6 +44,44 @@ TEST(Crossing, IsWhereTheNetworkStartsToDenoiseBetter) {
   EXPECT_EQ(other.errors.size(), 2) << "two levels lost are enough";
 }
 
+/// A denoiser that is right above a level and shrinks a little too much below.
+class WrongBelow : public Denoiser {
+ public:
+  WrongBelow(const Denoiser& right, double level, double factor) : right_(right), level_(level), factor_(factor) {}
+  std::int64_t dim() const override { return right_.dim(); }
+
+ private:
+  Tensor evaluate(const Tensor& x, const Tensor& sigma) const override {
+    return torch::where(sigma < level_, factor_, 1.0) * right_.denoise(x, sigma.flatten());
+  }
+  const Denoiser& right_;
+  double level_, factor_;
+};
+
+TEST(Crossing, IsAboveTheLevelsThatAreLost) {
+  const GaussianStats s = random_gaussian(kHeadStartDim);
+  const GaussianDenoiser gaussian(s);
+  const Tensor points = s.mean + (random_normal({512, s.rank()}, 3) * s.eigenvalues.sqrt()).matmul(s.basis.t());
+  const Tensor noise = random_normal({512, kHeadStartDim}, 4);
+  const auto crossing = [&](double factor) {
+    return find_crossing(gaussian, WrongBelow(gaussian, 3, factor), points, noise, {40, 20, 10, 5, 2, 1, 0.5});
+  };
+  EXPECT_EQ(crossing(0.5).sigma, std::optional(5.0));
+  EXPECT_EQ(crossing(0.5).errors.size(), 6) << "40 to 5, and the two lost";
+  EXPECT_EQ(crossing(1 - 1e-6).sigma, std::optional(0.5)) << "less than chance can tell is not lost";
+}
+
+TEST(Levels, AreInUnitsOfTheData) {
+  for (const auto levels : {jumps_to_try, switches_to_try}) {
+    const auto whole = levels(1), half = levels(0.5);
+    ASSERT_EQ(whole.size(), half.size());
+    for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_DOUBLE_EQ(half[i], whole[i] / 2);
+  }
+  EXPECT_NEAR(crossing_levels(0.002, 80, 0.5).front(), 40, 1e-12);
+  EXPECT_NEAR(crossing_levels(0.002, 80, 0.5).back(), 0.5, 1e-12);
+  EXPECT_NEAR(crossing_levels(0.002, 20, 1).front(), 20, 1e-12);
+}
+
 /// Ends at a distance from the reference 0 that only the head start decides.
 Tensor at_distance(const HeadStart& start) {
   const double skip = start.sigma_skip ? std::abs(std::log(*start.sigma_skip / 5)) : 3;

@@ -78,6 +78,44 @@ class Choice(unittest.TestCase):
         self.assertIn("Where to jump", page.read_text())
 
 
+class Reference(unittest.TestCase):
+    """The model's own Gaussian: its path is known, so errors say whether the reference is where the run's noise leads."""
+
+    def trials(self, name, *options):
+        settings = {"--seeds": "0", "--steps": 50, "--solver": "unipc_bh2", "--sigma_min": 0.002, **dict(zip(options[::2], options[1::2]))}
+        words = [word for pair in settings.items() for word in pair]
+        cli.succeed("sample", "--stats", stats, "--outdir", folder / name, "--teleport_stats", stats, *words)
+        return json.loads((folder / name / "run.json").read_text())["calibration"]["trials"]
+
+    def test_starts_from_the_noise_of_the_run_wherever_a_jump_is_given(self):
+        for mode in ("respaced", "tail"):
+            trials = self.trials("own_" + mode, "--teleport", 10, "--teleport_mode", mode, "--residual", "auto")
+            self.assertGreater(len(trials), 3)
+            for trial in trials:
+                self.assertLess(trial["error"], 0.01, (mode, trial))
+
+    def test_ends_where_the_run_does(self):
+        data = ["--calibration_data", folder / "images.idx"]
+        for name, options in (("above", ["--sigma_min", 2]), ("above_data", ["--sigma_min", 2, *data])):
+            for trial in self.trials(name, "--teleport", "auto", "--teleport_mode", "respaced", "--denoise_to_zero", "off", *options):
+                self.assertLess(trial["error"], 0.01, (name, trial))
+
+    def test_held_out_data_move_it(self):
+        # A model that denoises worse than the Gaussian of the data: with the data its path is not followed from the top.
+        other = folder / "other.safetensors"
+        cli.write_blobs(folder / "others.idx", 24, seed=99)
+        cli.succeed("fit", folder / "others.idx", "--components", 3, "--out", other)
+        words = ["--outdir", folder / "moved", "--teleport_stats", stats, "--seeds", 0, "--steps", 5, "--solver", "dpmpp_2m", "--teleport", "auto"]
+        errors = []
+        for name, data in (("moved", ["--calibration_data", folder / "images.idx"]), ("unmoved", [])):
+            words[1] = folder / name
+            cli.succeed("sample", "--stats", other, *words, *data)
+            calibration = json.loads((folder / name / "run.json").read_text())["calibration"]
+            self.assertEqual(calibration["crossing"] is not None, bool(data))
+            errors.append([trial["error"] for trial in calibration["trials"]])
+        self.assertNotEqual(*errors)
+
+
 class Parts(unittest.TestCase):
     def test_one_of_them_may_be_given(self):
         run, result = sample("skip_given", "--teleport", 10, "--residual", "auto")
@@ -114,6 +152,7 @@ class Refusals(unittest.TestCase):
         init = ["--init", folder / "images.idx", "--init_sigma", 5]
         self.refused(2, ["--teleport", "--init", "auto"], "--teleport", "auto", *init, *with_stats)
         self.refused(2, ["--residual", "dpmpp_2m", "heun"], "--residual", "auto", *with_stats)
+        self.refused(2, ["--teleport_mode", "--sigmas"], "--teleport", "auto", "--teleport_mode", "respaced", "--sigmas", "80,9,1,0", *with_stats)
         self.refused(2, ["--calibration_data", "auto"], "--teleport", 10, "--calibration_data", folder / "images.idx", *with_stats)
         self.refused(3, ["missing"], "--teleport", "auto", "--calibration_data", folder / "missing", *with_stats)
         self.refused(3, ["nowhere"], "--teleport", "auto", "--calibration_file", folder / "nowhere" / "kept.json", *with_stats)

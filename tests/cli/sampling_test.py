@@ -77,6 +77,12 @@ class Reproducibility(unittest.TestCase):
     def test_batch_and_threads_never_change_a_networks_picture(self):
         self.check()
 
+    def test_nor_in_residual_form(self):
+        low = folder / "low.safetensors"
+        cli.succeed("fit", folder / "images.idx", "--rank", 5, "--out", low)
+        for by in (stats, low):
+            self.check("--solver", "unipc_bh2", "--residual", 1, "--teleport", 20, "--teleport_mode", "respaced", "--teleport_stats", by)
+
     def test_nor_in_bfloat16_which_gives_nearly_the_same_picture(self):
         self.check("--precision", "bf16")
         seeds = range(4)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes solvers.json: end points of sampling runs on a mixture of three isotropic Gaussians, from the papers' own formulas.
+"""Writes solvers.json: trajectories of sampling runs on a mixture of three isotropic Gaussians, from the papers' own formulas.
 
 DPM-Solver++ (arXiv 2211.01095) and UniPC (arXiv 2302.04867) are written in their variance-preserving form, x_t = alpha x_0 + s n, and
 brought to x / alpha at the end; DEIS (arXiv 2204.13902) with its integrals by quadrature. Needs python3-scipy. The file is committed; run
@@ -42,12 +42,14 @@ def model(x, sigma):
 
 
 def dpm_solver_pp(order):
-    x, outputs = START * vp(SIGMAS[0])[0], []
+    x, outputs, states = START * vp(SIGMAS[0])[0], [], []
     for i in range(len(SIGMAS) - 1):
         outputs.append(model(x, SIGMAS[i]))
         k = min(order, i + 1)
         (_, s_s, l0), (alpha, s_t, lt) = vp(SIGMAS[i]), vp(SIGMAS[i + 1])
         h, m0 = lt - l0, outputs[-1]
+        if i > 0:
+            states.append(x / vp(SIGMAS[i])[0])
         if k == 1:
             x = s_t / s_s * x - alpha * math.expm1(-h) * m0
             continue
@@ -67,12 +69,13 @@ def dpm_solver_pp(order):
                 return math.exp(lam) * math.prod((lam - node) / (nodes[j] - node) for node in others)
 
             x = x + s_t * quad(weight, l0, lt, epsabs=1e-13)[0] * outputs[-1 - j]
-    return x / vp(SIGMAS[-1])[0]
+    end = x / vp(SIGMAS[-1])[0]
+    return end, [*states, end, denoised(end, SIGMAS[-1])]
 
 
 def unipc(order, variant):
     x = START * vp(SIGMAS[0])[0]
-    outputs = [model(x, SIGMAS[0])]
+    outputs, states = [model(x, SIGMAS[0])], []
     for i in range(len(SIGMAS) - 1):
         k = min(order, i + 1)
         (_, s_s, l0), (alpha, s_t, lt) = vp(SIGMAS[i]), vp(SIGMAS[i + 1])
@@ -95,21 +98,22 @@ def unipc(order, variant):
         else:
             ahead = numpy.linalg.solve(numpy.array(rows)[:-1, :-1], right[:-1])
         predicted = base - alpha * b_h * sum((a * d for a, d in zip(ahead, d1s)), numpy.zeros_like(x))
-        if i == len(SIGMAS) - 2:
-            return predicted / vp(SIGMAS[-1])[0]
         outputs.append(model(predicted, SIGMAS[i + 1]))
         back = [0.5] if k == 1 else numpy.linalg.solve(numpy.array(rows), right)
         x = base - alpha * b_h * sum((a * d for a, d in zip(back, d1s + [outputs[-1] - m0])), numpy.zeros_like(x))
+        states.append(x / alpha)
+    return predicted / vp(SIGMAS[-1])[0], [*states, outputs[-1]]
 
 
 def adams(weights, order):
-    x, slopes = START.copy(), []
+    x, slopes, states = START.copy(), [], []
     for i in range(len(SIGMAS) - 1):
         slopes.append((x - denoised(x, SIGMAS[i])) / SIGMAS[i])
         k = min(order, i + 1)
         nodes = [SIGMAS[i - m] for m in range(k)]
         x = x + sum(w * slopes[-1 - m] for m, w in enumerate(weights(nodes, SIGMAS[i], SIGMAS[i + 1])))
-    return x
+        states.append(x)
+    return x, [*states, denoised(x, SIGMAS[-1])]
 
 
 def by_quadrature(nodes, start, end):
@@ -124,23 +128,25 @@ def equal_steps(nodes, start, end):
     return [(end - start) * w for w in table[len(nodes)]]
 
 
-def write(program, ends):
-    """The mixture, the run and its end points beside the program that computed them."""
+def write(program, ends, states=None):
+    """The mixture, the run and its end points beside the program that computed them; states of a run that goes on to 0."""
     values = {"points": POINTS, "weights": WEIGHTS, "sigmas": numpy.array(SIGMAS), "start": START}
     text = json.dumps({"variance": VARIANCE, **{key: value.ravel().tolist() for key, value in values.items()},
-                       "ends": {key: value.ravel().tolist() for key, value in ends.items()}}, indent=1)
+                       "ends": {key: value.ravel().tolist() for key, value in ends.items()},
+                       **({"states": {key: [x.ravel().tolist() for x in values] for key, values in states.items()}} if states else {})},
+                      indent=1)
     program.with_suffix(".json").write_text(text + "\n")
 
 
 def main():
-    ends = {"dpmpp_2m": dpm_solver_pp(2), "dpmpp_3m": dpm_solver_pp(3)}
+    runs = {"dpmpp_2m": dpm_solver_pp(2), "dpmpp_3m": dpm_solver_pp(3)}
     for variant in ("bh1", "bh2"):
         for order in (1, 2, 3):
-            ends["unipc_%s %d" % (variant, order)] = unipc(order, variant)
+            runs["unipc_%s %d" % (variant, order)] = unipc(order, variant)
     for order in (1, 2, 3, 4):
-        ends["deis %d" % order] = adams(by_quadrature, order)
-        ends["ipndm %d" % order] = adams(equal_steps, order)
-    write(pathlib.Path(__file__), ends)
+        runs["deis %d" % order] = adams(by_quadrature, order)
+        runs["ipndm %d" % order] = adams(equal_steps, order)
+    write(pathlib.Path(__file__), {name: end for name, (end, _) in runs.items()}, {name: states for name, (_, states) in runs.items()})
 
 
 if __name__ == "__main__":

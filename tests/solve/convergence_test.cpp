@@ -11,6 +11,7 @@
 
 #include "../support/gaussians.h"
 #include "../support/golden.h"
+#include "../support/solver_runs.h"
 #include "headstart/denoise/counted.h"
 #include "headstart/denoise/gaussian.h"
 #include "headstart/denoise/mixture.h"
@@ -29,20 +30,10 @@ using torch::Tensor;
 
 constexpr std::int64_t kConvergenceDim = 6;
 
-/// Equal steps h in ln sigma from 10 to 0.1. A multistep method starts with low orders: its first steps are h^3 and h^2, so that what they
-/// are wrong by is below the error of the method itself.
-std::vector<double> grid_of(std::int64_t steps) {
-  const double h = std::log(100.0) / static_cast<double>(steps);
-  std::vector<double> sigmas{10};
-  for (const double small : {h * h * h, h * h}) sigmas.push_back(10 * std::exp(-small));
-  for (std::int64_t i = 1; i <= steps; ++i) sigmas.push_back(10 * std::exp(-h * static_cast<double>(i)));
-  return sigmas;
-}
-
 double error_against_flow(const Solver& solver, std::int64_t steps, std::int64_t order) {
   const GaussianStats s = random_gaussian(kConvergenceDim, {.rank = 3});
   const Tensor x = s.mean + 10 * random_normal({4, kConvergenceDim}, 2);
-  const auto sigmas = grid_of(steps);
+  const auto sigmas = grid_for_orders(100, steps);
   const Tensor end = solver(GaussianDenoiser(s), x, sigmas, {.order = order});
   return (end - gaussian_flow(s, x, {.from = sigmas.front(), .to = sigmas.back()})).norm().item<double>();
 }
@@ -78,25 +69,27 @@ INSTANTIATE_TEST_SUITE_P(Solvers, Order,
                                          KnownOrder{"ipndm", 2, 2}, KnownOrder{"ipndm", 3, 2}, KnownOrder{"ipndm", 4, 2}),
                          [](const auto& info) { return info.param.solver + "_" + std::to_string(info.param.setting); });
 
-/// Values of tests/golden/solvers.py.
+/// Values of tests/golden/solvers.py: where runs end, and every state of runs that go on to 0.
 TEST(Solvers, AgreeWithThePapersFormulas) {
   const auto golden = golden_values("solvers");
-  const auto values = [&](const nlohmann::json& list, std::int64_t rows) {
-    return torch::tensor(list.get<std::vector<double>>(), torch::kFloat64).reshape({rows, -1});
-  };
-  MixtureStats s;
-  s.weights = values(golden.at("weights"), 3).flatten();
-  s.mean = values(golden.at("points"), 3);
-  s.basis = torch::eye(3, torch::kFloat64).repeat({3, 1, 1});
-  s.eigenvalues = torch::full({3, 3}, golden.at("variance").get<double>(), torch::kFloat64);
-  s.tail = torch::zeros({3}, torch::kFloat64);
-  const MixtureDenoiser denoiser(s);
-  const Tensor start = values(golden.at("start"), 3);
+  const MixtureDenoiser denoiser(golden_mixture(golden));
+  const Tensor start = golden_rows(golden.at("start"));
+  const auto sigmas = golden.at("sigmas").get<std::vector<double>>();
+  auto to_zero = sigmas;
+  to_zero.push_back(0);
   for (const auto& [name, end] : golden.at("ends").items()) {
     const auto space = name.find(' ');
-    const SolveOptions options{.order = space == std::string::npos ? 0 : std::stoll(name.substr(space))};
-    const Tensor x = find_solver(name.substr(0, space))(denoiser, start, golden.at("sigmas").get<std::vector<double>>(), options);
-    EXPECT_LT(largest_difference(x, values(end, 3)), 1e-9) << name;
+    const Solver solver = find_solver(name.substr(0, space));
+    SolveOptions options{.order = space == std::string::npos ? 0 : std::stoll(name.substr(space))};
+    EXPECT_LT(largest_difference(solver(denoiser, start, sigmas, options), golden_rows(end)), 1e-9) << name;
+    const auto& states = golden.at("states").at(name);
+    std::size_t seen = 0;
+    options.on_step = [&, name = name](std::size_t i, const Tensor& x) {
+      EXPECT_LT(largest_difference(x, golden_rows(states.at(i))), 1e-9) << name << " at level " << i + 1;
+      ++seen;
+    };
+    solver(denoiser, start, to_zero, options);
+    EXPECT_EQ(seen, states.size()) << name;
   }
 }
 
@@ -106,7 +99,7 @@ TEST(Solvers, SpendTheEvaluationsTheySay) {
   const auto to_zero = karras_sigmas({.steps = 8}), to_least = karras_sigmas({.steps = 8, .final_zero = false});
   const std::map<std::string, std::pair<int, int>> expected{{"heun", {15, 14}}, {"dpmpp_2s", {15, 14}}, {"dpmpp_3s", {22, 21}}};
   for (const auto& name : solver_names()) {
-    if (name == "rk45") continue;  // as many as it needs
+    if (name == "rk45") continue;  // as many as it needs, see below
     SeededNoise noise({1, 2}, {1, 1, kConvergenceDim});
     const auto evaluations = [&](const std::vector<double>& sigmas) {
       const Counted counted(denoiser);
@@ -176,6 +169,19 @@ TEST(Rk45, ReachesItsToleranceRowByRow) {
   EXPECT_LT(largest_difference(all.narrow(0, 1, 1), one), 1e-12);  // a row's steps are its own
   EXPECT_THAT(message_of<InvalidArgument>([&] { find_solver("rk45")(denoiser, x, sigmas, {.tolerance = 0}); }),
               HasSubstr("a tolerance of at least 1e-12"));
+}
+
+TEST(Rk45, SpendsSixEvaluationsATryAndOneAtEachEnd) {
+  const GaussianDenoiser denoiser(random_gaussian(kConvergenceDim));
+  const Tensor x = 80 * random_normal({2, kConvergenceDim}, 1);
+  const std::vector<std::pair<std::vector<double>, std::int64_t>> runs{{{80, 0.01}, 1}, {{80, 0.01, 0}, 2}};
+  for (const auto& [sigmas, ends] : runs) {
+    const Counted counted(denoiser);
+    std::int64_t tries = 0;
+    find_solver("rk45")(counted, x, sigmas, {.on_step = [&](std::size_t, const Tensor&) { ++tries; }});
+    EXPECT_GT(tries, 3);
+    EXPECT_EQ(counted.nfe(), 6 * tries + ends);
+  }
 }
 
 TEST(MultistepSolvers, RefuseOrdersTheyDoNotHave) {

@@ -11,6 +11,7 @@
 #include "../support/gaussians.h"
 #include "../support/golden.h"
 #include "../support/mixtures.h"
+#include "../support/solver_runs.h"
 #include "headstart/denoise/counted.h"
 #include "headstart/denoise/gaussian.h"
 #include "headstart/denoise/mixture.h"
@@ -98,12 +99,7 @@ TEST_P(DpmV3Order, IsTheOneOfTheoryWithAnyStatistics) {
   const Tensor x = 10 * random_normal({4, kV3Dim}, 2);
   SolveOptions options = GetParam().options;
   options.v3 = some_statistics();
-  const auto grid = [](std::int64_t steps) {  // the first steps small, so that what they are wrong by is below the method's own error
-    const double h = std::log(20.0) / static_cast<double>(steps);
-    std::vector<double> sigmas{10, 10 * std::exp(-h * h * h), 10 * std::exp(-h * h)};
-    for (std::int64_t i = 1; i <= steps; ++i) sigmas.push_back(10 * std::exp(-h * static_cast<double>(i)));
-    return sigmas;
-  };
+  const auto grid = [](std::int64_t steps) { return grid_for_orders(20, steps); };
   const Tensor exact = sample_dpmpp_3s(denoiser, x, grid(1500));
   const auto error = [&](std::int64_t steps) { return (sample_dpm_v3(denoiser, x, grid(steps), options) - exact).norm().item<double>(); };
   EXPECT_NEAR(std::log2(error(80) / error(160)), GetParam().order, 0.2);
@@ -117,24 +113,15 @@ INSTANTIATE_TEST_SUITE_P(DpmV3, DpmV3Order,
 /// Values of tests/golden/dpm_v3.py.
 TEST(DpmV3, AgreesWithThePapersFormulas) {
   const auto golden = golden_values("dpm_v3");
-  const auto values = [&](const nlohmann::json& list) {
-    return torch::tensor(list.get<std::vector<double>>(), torch::kFloat64).reshape({3, -1});
-  };
-  MixtureStats s;
-  s.weights = values(golden.at("weights")).flatten();
-  s.mean = values(golden.at("points"));
-  s.basis = torch::eye(3, torch::kFloat64).repeat({3, 1, 1});
-  s.eigenvalues = torch::full({3, 3}, golden.at("variance").get<double>(), torch::kFloat64);
-  s.tail = torch::zeros({3}, torch::kFloat64);
   const auto sigmas = golden.at("sigmas").get<std::vector<double>>();
   auto v3 = some_statistics(400, 3);
   v3->sigma_max = sigmas.front();
   v3->sigma_min = sigmas.back();
   for (const auto& [name, end] : golden.at("ends").items()) {
     const bool corrector = name.find("corrector") != std::string::npos, pseudo = name.find("pseudo") != std::string::npos;
-    const Tensor x = sample_dpm_v3(MixtureDenoiser(s), values(golden.at("start")), sigmas,
+    const Tensor x = sample_dpm_v3(MixtureDenoiser(golden_mixture(golden)), golden_rows(golden.at("start")), sigmas,
                                    {.order = std::stoll(name), .v3 = v3, .corrector = corrector, .pseudo_order = pseudo});
-    EXPECT_LT(largest_difference(x, values(end)), 1e-9) << name;
+    EXPECT_LT(largest_difference(x, golden_rows(end)), 1e-9) << name;
   }
 }
 

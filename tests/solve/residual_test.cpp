@@ -10,6 +10,7 @@
 
 #include "../support/gaussians.h"
 #include "../support/mixtures.h"
+#include "../support/solver_runs.h"
 #include "headstart/denoise/counted.h"
 #include "headstart/denoise/gaussian.h"
 #include "headstart/denoise/mixture.h"
@@ -74,18 +75,12 @@ TEST_P(Residual, SpendsOneEvaluationAStep) {
 
 INSTANTIATE_TEST_SUITE_P(Solvers, Residual, testing::ValuesIn(residual_solver_names()), [](const auto& info) { return info.param; });
 
-double order_on_a_mixture(const Solver& solver, double steps = 100) {
+double order_on_a_mixture(const Solver& solver, std::int64_t steps = 100) {
   const MixtureDenoiser denoiser(random_mixture(kResidualDim, 3, {.rank = 3}));
   const Tensor x = 10 * random_normal({4, kResidualDim}, 2);
-  // A multistep method starts with low orders; h^3 and h^2 first, so that what those steps are wrong by is below the method's own error.
-  const auto grid = [](double count) {
-    const double h = std::log(20.0) / count;
-    std::vector<double> sigmas{10, 10 * std::exp(-h * h * h), 10 * std::exp(-h * h)};
-    for (double i = 1; i <= count; ++i) sigmas.push_back(10 * std::exp(-h * i));
-    return sigmas;
-  };
+  const auto grid = [](std::int64_t count) { return grid_for_orders(20, count); };
   const Tensor exact = sample_rk45(denoiser, x, grid(10), {.tolerance = 1e-11});
-  const auto error = [&](double count) { return (solver(denoiser, x, grid(count), {}) - exact).norm().item<double>(); };
+  const auto error = [&](std::int64_t count) { return (solver(denoiser, x, grid(count), {}) - exact).norm().item<double>(); };
   return std::log2(error(steps) / error(2 * steps));
 }
 
@@ -95,7 +90,30 @@ TEST(ResidualOrder, IsTheOrdinarySolversOnAMixture) {
   EXPECT_NEAR(order_on_a_mixture(residual_over("dpmpp_3m", s)), 3, 0.2);
   EXPECT_NEAR(order_on_a_mixture(residual_over("unipc_bh1", s)), 4, 0.2);
   EXPECT_NEAR(order_on_a_mixture(residual_over("unipc_bh2", s)), 4, 0.2);
-  EXPECT_NEAR(order_on_a_mixture(residual_over("ipndm", s), 400), 2, 0.2);
+  const auto part = std::make_shared<GaussianPart>(s);
+  EXPECT_NEAR(order_on_a_mixture(residual_solver("ipndm", part, {.weight = ResidualWeight::mode}), 400), 2, 0.2);
+}
+
+TEST(ResidualOrder, SurvivesTheSwitch) {  // a restart at order 1 there would cost one
+  const GaussianStats s = random_gaussian(kResidualDim);
+  EXPECT_NEAR(order_on_a_mixture(residual_over("dpmpp_3m", s, 2)), 3, 0.2);
+  EXPECT_NEAR(order_on_a_mixture(residual_over("unipc_bh1", s, 2)), 4, 0.2);
+  EXPECT_NEAR(order_on_a_mixture(residual_over("unipc_bh2", s, 2)), 4, 0.2);
+}
+
+TEST(ResidualWeights, AreTheSolversOwnWhereNoneIsNamed) {
+  const auto part = std::make_shared<GaussianPart>(random_gaussian(kResidualDim));
+  const MixtureDenoiser denoiser(random_mixture(kResidualDim, 3, {.rank = 3}));
+  const Tensor x = 10 * random_normal({4, kResidualDim}, 2);
+  const auto sigmas = karras_sigmas({.steps = 6, .sigma_max = 10});
+  for (const auto& name : residual_solver_names()) {
+    const auto with = [&](std::optional<ResidualWeight> weight) {
+      return residual_solver(name, part, {.sigma_c = 1, .weight = weight})(denoiser, x, sigmas, {});
+    };
+    const bool slopes = name == "ipndm";
+    EXPECT_TRUE(torch::equal(with({}), with(slopes ? ResidualWeight::scalar : ResidualWeight::mode))) << name;
+    EXPECT_FALSE(torch::equal(with({}), with(slopes ? ResidualWeight::mode : ResidualWeight::scalar))) << name;
+  }
 }
 
 TEST(ResidualOrder, IsOneWithTheScalarWeight) {

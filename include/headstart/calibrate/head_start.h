@@ -17,8 +17,9 @@ namespace headstart {
 inline constexpr std::int64_t kCalibrationSeeds = 64, kFirstCalibrationSeed = 1'000'000'000;
 inline constexpr std::int64_t kHeldOutPoints = 256;  ///< their noise is of the seeds after those
 inline constexpr std::int64_t kReferenceSteps = 60;  ///< of unipc_bh2 on Karras's grid
-std::vector<double> jumps_to_try();                  ///< 40 to 2.5, about sqrt 2 apart
-std::vector<double> switches_to_try();               ///< sigma_c, the most likely first
+/// Levels in units of half the width of the data's range: 1 for data in [-1, 1].
+std::vector<double> jumps_to_try(double unit = 1);     ///< 40 to 2.5, about sqrt 2 apart
+std::vector<double> switches_to_try(double unit = 1);  ///< sigma_c, the most likely first
 
 /// What a formula does for a sampler; nothing where both are empty.
 struct HeadStart {
@@ -47,8 +48,8 @@ struct Crossing {
 Crossing find_crossing(const Denoiser& network, const Denoiser& closed_form, const torch::Tensor& points, const torch::Tensor& noise,
                        const std::vector<double>& levels);
 
-/// 20 levels evenly spaced in ln sigma from 80, or the network's largest, to an 80th of that or its smallest.
-std::vector<double> crossing_levels(double sigma_min, double sigma_max);
+/// 20 levels evenly spaced in ln sigma from 80 units, or the network's largest, to an 80th of that or its smallest.
+std::vector<double> crossing_levels(double sigma_min, double sigma_max, double unit = 1);
 
 /// A head start and how far from the reference ends it led: root mean square over the batch, data units.
 struct Trial {

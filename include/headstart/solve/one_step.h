@@ -16,8 +16,8 @@ torch::Tensor sample_heun(const Denoiser& denoiser, const torch::Tensor& x, cons
                           const SolveOptions& options = {});
 
 /// Dormand and Prince's pair of orders 5 and 4 in ln sigma, with steps that each row chooses for itself by options.tolerance; of the grid
-/// only the first and the last positive level count, and a final 0. Evaluations: six for each try of the row that needs most, and two.
-/// on_step is called after each try.
+/// only the first and the last positive level count, and a final 0. Evaluations: six for each try of the row that needs most, one at the
+/// start, and one for a final 0. on_step is called after each try.
 /// @throws InvalidArgument where the tolerance is below 1e-12; NumericalError where an estimate is not finite. Source: J. Comput. Appl.
 /// Math. 6 (1980).
 torch::Tensor sample_rk45(const Denoiser& denoiser, const torch::Tensor& x, const std::vector<double>& sigmas,
