@@ -164,7 +164,8 @@ Model model_of(std::shared_ptr<const Network> network) {
           .range_low = info.range_low,
           .range_high = info.range_high,
           .sigma_min = info.sigma_min,
-          .sigma_max = info.sigma_max};
+          .sigma_max = info.sigma_max,
+          .table = info.table};
 }
 
 Model open_network_model(const std::string& path, const LoadOptions& options) {

@@ -25,6 +25,7 @@ struct Model {
   std::string sha256;  ///< of the file, or of the values of the data
   ImageShape shape;
   double range_low = -1, range_high = 1, sigma_min = 0, sigma_max = 1e9;
+  std::vector<double> table{};  ///< ascending: all its levels, where it is a network whose schedule has steps
   nlohmann::ordered_json settings = nlohmann::ordered_json::object();  ///< the other options that its results depend on
 };
 

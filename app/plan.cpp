@@ -56,7 +56,7 @@ void require_sigma_skip(const Teleport& t, const std::vector<double>& grid) {
 }
 
 /// The grid, and what a jump leaves of it.
-SamplingPlan split(const SamplingOptions& o, const std::vector<double>& grid) {
+SamplingPlan split(const SamplingOptions& o, const std::vector<double>& grid, const std::vector<double>& table) {
   SamplingPlan plan{.skipped = {}, .sigmas = grid, .sigma_start = std::max(o.sigma_start, grid.front())};
   if (!o.teleport || o.teleport->mode == TeleportMode::replace) return plan;
   if (o.teleport->mode == TeleportMode::tail) {
@@ -69,7 +69,7 @@ SamplingPlan split(const SamplingOptions& o, const std::vector<double>& grid) {
                                       o.schedule == "optimised" ? "--grid_file" : "--sigmas"));
   KarrasOptions below = o.karras;
   below.sigma_max = o.teleport->sigma;
-  plan.sigmas = grid_of(o.schedule, below);
+  plan.sigmas = grid_of(o.schedule, below, table);
   if (o.teleport->sigma < grid.front()) plan.skipped = {grid.front()};
   return plan;
 }
@@ -95,9 +95,9 @@ SamplingPlan plan_sampling(const SamplingOptions& o, const Model& model) {
   require_churn(o);
   require_residual(o);
   if (!o.sigmas.empty()) require_sigmas("--sigmas", o.sigmas);
-  const std::vector<double> grid = o.sigmas.empty() ? grid_of(o.schedule, o.karras) : o.sigmas;
+  const std::vector<double> grid = o.sigmas.empty() ? grid_of(o.schedule, o.karras, model.table) : o.sigmas;
   if (o.teleport) require_sigma_skip(*o.teleport, grid);
-  SamplingPlan plan = split(o, grid);
+  SamplingPlan plan = split(o, grid, model.table);
   if (plan.sigmas.size() < 2) throw InvalidArgument("--steps: expected at least two levels below the jump (a final 0 counts), got one");
   require_sigmas("--steps, --rho", plan.sigmas);  // an extreme rho makes levels that coincide or overflow
   require_v3_range(o, plan.sigmas);

@@ -13,38 +13,44 @@
 namespace headstart::app {
 namespace {
 
-using Levels = std::function<std::vector<double>(const KarrasOptions&)>;
+using Levels = std::function<std::vector<double>(const KarrasOptions&, const std::vector<double>& table)>;
 
 Spacing time_of(const Schedule& schedule) { return {.to_time = schedule.to_time, .to_sigma = schedule.to_sigma}; }
 
 Levels spaced(Spacing spacing) {
-  return [s = std::move(spacing)](const KarrasOptions& o) { return spaced_sigmas(s, o); };
+  return [s = std::move(spacing)](const KarrasOptions& o, const auto&) { return spaced_sigmas(s, o); };
 }
 
-/// DDPM's 1000 levels (arXiv 2006.11239), those within the range.
-Levels ddpm(TableSpacing spacing) {
-  return [spacing](const KarrasOptions& o) {
-    const Schedule schedule = vp_linear(1e-4, 0.02, 1000);
-    std::vector<double> table;
-    for (std::int64_t i = 0; i < schedule.steps; ++i)
-      if (const double sigma = schedule.to_sigma(static_cast<double>(i)); sigma >= o.sigma_min && sigma <= o.sigma_max)
-        table.push_back(sigma);
+/// DDPM's 1000 levels (arXiv 2006.11239).
+std::vector<double> ddpm_table() {
+  const Schedule schedule = vp_linear(1e-4, 0.02, 1000);
+  std::vector<double> table;
+  for (std::int64_t i = 0; i < schedule.steps; ++i) table.push_back(schedule.to_sigma(static_cast<double>(i)));
+  return table;
+}
+
+/// Those of a table within the range.
+Levels tabulated(TableSpacing spacing) {
+  return [spacing](const KarrasOptions& o, const std::vector<double>& own) {
+    std::vector<double> table = own.empty() ? ddpm_table() : own;
+    constexpr double kSlack = 1e-9;  // ends of the range that came from the table went through text
+    std::erase_if(table, [&](double sigma) { return sigma < o.sigma_min * (1 - kSlack) || sigma > o.sigma_max * (1 + kSlack); });
     if (o.steps > std::ssize(table))
-      throw InvalidArgument(fmt::format("--steps: expected at most {}, the levels of DDPM between {} and {}, got {}", table.size(),
-                                        o.sigma_min, o.sigma_max, o.steps));
+      throw InvalidArgument(fmt::format("--steps: expected at most {}, the levels of {} between {} and {}, got {}", table.size(),
+                                        own.empty() ? "DDPM" : "the network", o.sigma_min, o.sigma_max, o.steps));
     return table_sigmas(table, o.steps, spacing, o.final_zero);
   };
 }
 
 const std::vector<std::pair<std::string, Levels>>& schedules() {
-  static const std::vector<std::pair<std::string, Levels>> all{{"karras", karras_sigmas},
+  static const std::vector<std::pair<std::string, Levels>> all{{"karras", [](const auto& o, const auto&) { return karras_sigmas(o); }},
                                                                {"log", spaced(log_spacing())},
                                                                {"linear", spaced(time_of(vp_continuous(0.1, 20)))},
                                                                {"quadratic", spaced(quadratic(time_of(vp_continuous(0.1, 20))))},
                                                                {"cosine", spaced(time_of(cosine(0.008)))},
                                                                {"flow", spaced(time_of(flow_schedule()))},
-                                                               {"ddpm_leading", ddpm(TableSpacing::leading)},
-                                                               {"ddpm_trailing", ddpm(TableSpacing::trailing)}};
+                                                               {"ddpm_leading", tabulated(TableSpacing::leading)},
+                                                               {"ddpm_trailing", tabulated(TableSpacing::trailing)}};
   return all;
 }
 
@@ -56,11 +62,11 @@ std::vector<std::string> schedule_names() {
   return names;
 }
 
-std::vector<double> grid_of(const std::string& schedule, const KarrasOptions& options) {
+std::vector<double> grid_of(const std::string& schedule, const KarrasOptions& options, const std::vector<double>& table) {
   const auto found = std::ranges::find(schedules(), schedule, [](const auto& entry) { return entry.first; });
   if (found == schedules().end())
     throw InvalidArgument(fmt::format("--schedule: expected one of {}, got {}", fmt::join(schedule_names(), ", "), schedule));
-  return found->second(options);
+  return found->second(options, table);
 }
 
 }  // namespace headstart::app

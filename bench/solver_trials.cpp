@@ -105,7 +105,7 @@ class Trials {
       ends.push_back(sample(question, name, counted, seeds, start, answer));
       seconds += now() - begun;
       network_seconds += timed.seconds();
-      nfe = counted.nfe();
+      nfe = std::max(nfe, counted.nfe());
     }
     const Tensor end = torch::cat(ends);
     answer["nfe"] = nfe;
@@ -150,6 +150,7 @@ class Trials {
                   {.noise = [&] { return noise.next(); },
                    .order = q.value("order", std::int64_t{0}),
                    .lower_order_final = q.value("lower_order_final", false),
+                   .tolerance = q.value("tolerance", SolveOptions().tolerance),
                    .v3 = v3_,
                    .corrector = q.value("corrector", false),
                    .pseudo_order = q.value("pseudo_order", false)});

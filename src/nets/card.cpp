@@ -279,6 +279,8 @@ Card read_card(const std::string& path) {
   card.info.shape = read_shape(fields);
   std::tie(card.info.range_low, card.info.range_high) = read_range(fields);
   std::tie(card.info.sigma_min, card.info.sigma_max) = read_levels(fields, card.parametrisation.schedule);
+  const Schedule& schedule = card.parametrisation.schedule;
+  for (std::int64_t i = 0; i < schedule.steps; ++i) card.info.table.push_back(schedule.to_sigma(static_cast<double>(i)));
   if (fields.has("classes")) card.info.classes = fields.integer("classes", 1, kMost);
   const std::int64_t channels = card.info.shape.channels;
   card.output_channels = fields.has("output_channels") ? fields.integer("output_channels", channels, kMost) : channels;

@@ -2,6 +2,7 @@
 """TorchScript networks by their cards: pictures in the range of the data, one line for a fault, classes described but not used."""
 
 import json
+import math
 import pathlib
 import re
 import sys
@@ -52,6 +53,19 @@ class NetworkCards(unittest.TestCase):
         self.assertAlmostEqual(sigmas[-2], 0.0100005, delta=1e-6)
         self.assert_refused(self.sample("--sigma_max", 200), 2, "--sigma_max", "157.4")
         self.assert_refused(self.sample("--sigma_min", 0.002), 2, "--sigma_min", "0.01")
+
+    def test_its_own_table_is_what_the_ddpm_grids_take_levels_from(self):
+        alphas = [0.999 * 0.97**i for i in range(200)]
+        table = [math.sqrt((1 - a) / a) for a in alphas]
+        write_network(self.network, {"prediction": "eps", "schedule": {"type": "table", "alphas_cumprod": alphas}})
+        for name in ("ddpm_leading", "ddpm_trailing"):
+            result = cli.result_of("sample", "--network", self.network, "--outdir", self.folder / name, "--seeds", "0", "--steps", 5,
+                                   "--schedule", name)
+            for sigma in result["sigmas"][:-1]:
+                self.assertLess(min(abs(sigma / level - 1) for level in table), 1e-6, name)
+        self.assertAlmostEqual(result["sigmas"][0], max(table), delta=1e-4 * max(table))
+        many = cli.run("sample", "--network", self.network, "--outdir", self.folder / "run", "--steps", 201, "--schedule", "ddpm_leading")
+        self.assert_refused(many, 2, "--steps", "200, the levels of the network")
 
     def test_info_tells_what_the_card_says(self):
         write_network(self.network, {"prediction": "flow", "flip_time": True, "range": [0, 1], "classes": 10, "name": "a flow"})

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "headstart/data/image_shape.h"
 #include "headstart/denoise/denoiser.h"
@@ -16,6 +17,7 @@ struct NetworkInfo {
   ImageShape shape{};
   double range_low = -1, range_high = 1;  ///< of the data it was trained on
   double sigma_min = 0.002, sigma_max = 80;
+  std::vector<double> table{};  ///< ascending: all its levels, where its schedule has steps
   std::int64_t parameters = 0;
   std::string sha256{};      ///< of the file
   std::int64_t classes = 0;  ///< > 0: it wants a class label as well
