@@ -5,6 +5,7 @@
 //   {"solver": "dpmpp_2m", "steps": 5, "sigma_min": 0.1, "rho": 7, "teleport": 10, "residual": "auto", "weight": "mode", "first_seed": 0,
 //    "num": 1000, "resamples": 200}
 //
+// More keys: order, lower_order_final, tolerance, corrector, pseudo_order, and grid, the levels themselves.
 // "teleport" (respaced) and "residual" are a level, null or "auto": chosen on 64 seeds of their own as `sample --teleport auto` does.
 // The answer has the question's keys and nfe, sigmas, frechet, low, high, resampled (distances, paired between answers of the same num),
 // rmse (against the converged end points of the same seeds; null for stochastic solvers), seconds, network_seconds; sigma_skip and sigma_c
@@ -144,7 +145,7 @@ class Trials {
       if (q.contains("weight")) weight = q["weight"] == "scalar" ? ResidualWeight::scalar : ResidualWeight::mode;
       solver = residual_solver(name, std::make_shared<GaussianPart>(stats_), {.sigma_c = *start.sigma_c, .weight = weight});
     }
-    const auto sigmas = karras_sigmas(grid);
+    const auto sigmas = q.contains("grid") ? q["grid"].get<std::vector<double>>() : karras_sigmas(grid);
     answer["sigmas"] = sigmas;
     return solver(denoiser, x, sigmas,
                   {.noise = [&] { return noise.next(); },
