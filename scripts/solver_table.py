@@ -22,7 +22,7 @@ import sys
 
 NETWORK = "models/fashion-mnist-28x28-uncond.safetensors"
 FEATURES = "models/fashion-mnist-features.safetensors"
-MULTISTEP = ["dpmpp_2m", "unipc_bh2", "ipndm", "dpmpp_3m", "unipc_bh1", "deis", "dpm_v3"]
+MULTISTEP = ["dpmpp_2m", "unipc_bh2", "ipndm", "dpmpp_3m", "unipc_bh1", "deis", "dpm_v3", "dpm_v3 pseudo"]
 SINGLE = ["heun", "euler", "dpmpp_2s", "dpmpp_3s"]
 STOCHASTIC = ["sde_dpmpp_2m", "ddpm"]
 SOLVERS = MULTISTEP + SINGLE + STOCHASTIC
@@ -34,6 +34,7 @@ BUDGETS = [5, 6, 8, 10, 12, 15, 20, 35]
 TUNING = {"first_seed": 2_000_000, "num": 128}
 FIRST = {"sigma_min": 0.06, "rho": 7}
 SEARCHED = {"order": [2, 3], "sigma_min": [0.002, 0.02, 0.06, 0.15, 0.3], "rho": [4, 7, 10]}
+SETTINGS = {"dpm_v3 pseudo": {"solver": "dpm_v3", "corrector": True, "pseudo_order": True}}  # where the name is not all
 OF_SOME_ORDER = ["unipc_bh1", "unipc_bh2", "deis", "ipndm", "dpm_v3"]
 
 
@@ -104,6 +105,10 @@ class Table:
             subprocess.run([self.options.command, *map(str, arguments), "--quiet"], check=True, stdout=sys.stderr)
 
     @staticmethod
+    def run_of(solver, budget):
+        return SETTINGS.get(solver, {"solver": solver}) | {"steps": steps_within(solver, budget)}
+
+    @staticmethod
     def help_of(solver, form, tuning):
         fixed = tuning or solver in STOCHASTIC
         help = {"none": {}, "teleport": {"teleport": 10}, "residual": {"teleport": 10, "residual": 1}}[form]
@@ -113,7 +118,7 @@ class Table:
         """From the best of the budget before: one option after the other to the next value, as long as that is better."""
         before = [b for b in BUDGETS if b < budget]
         setting = self.tuned(solver, before[-1], form) if before else FIRST | ({"order": 3} if solver in OF_SOME_ORDER else {})
-        base = {"solver": solver, "steps": steps_within(solver, budget)} | self.help_of(solver, form, tuning=True) | TUNING
+        base = self.run_of(solver, budget) | self.help_of(solver, form, tuning=True) | TUNING
         for key, values in SEARCHED.items():
             for direction in (-1, 1):
                 while key in setting and 0 <= (place := values.index(setting[key]) + direction) < len(values):
@@ -124,7 +129,7 @@ class Table:
         return setting
 
     def question(self, solver, budget, form, num):
-        return ({"solver": solver, "steps": steps_within(solver, budget)} | self.tuned(solver, budget, form) |
+        return (self.run_of(solver, budget) | self.tuned(solver, budget, form) |
                 self.help_of(solver, form, tuning=False) | {"first_seed": 0, "num": num, "resamples": 200})
 
     def rows(self):
