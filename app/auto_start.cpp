@@ -135,6 +135,18 @@ std::vector<double> jumps_of(const SamplingOptions& s, const Model& model, Telep
   return jumps;
 }
 
+/// The run with what was chosen for it.
+SamplingOptions chosen(SamplingOptions s, const AutoOptions& o, const HeadStart& start) {
+  if (o.teleport && start.sigma_skip) s.teleport = Teleport{.sigma = *start.sigma_skip, .mode = o.mode};
+  if (o.residual) s.residual = start.sigma_c;
+  return s;
+}
+
+/// Whether the first step at least ends above the switch: below it the residual form is the ordinary solver.
+bool splits_a_step(const SamplingOptions& s, const AutoOptions& o, const HeadStart& start, const Model& model) {
+  return start.sigma_c && *start.sigma_c <= plan_sampling(chosen(s, o, start), model).sigmas[1];
+}
+
 ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOptions& o, const Tensor& points, const Cli& cli) {
   const double start = now();
   Draws draws(model, s);
@@ -167,7 +179,7 @@ ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOp
     return ends;
   });
   result["sigma_skip"] = to_json(choice.best.sigma_skip);
-  result["sigma_c"] = to_json(choice.best.sigma_c);
+  result["sigma_c"] = !o.residual || splits_a_step(s, o, choice.best, model) ? to_json(choice.best.sigma_c) : nullptr;
   for (const Trial& t : choice.trials)
     result["trials"].push_back(
         {{"sigma_skip", to_json(t.start.sigma_skip)}, {"sigma_c", to_json(t.start.sigma_c)}, {"error", number_or_null(t.error)}});
@@ -245,8 +257,7 @@ ordered_json choose_start(SamplingOptions& s, const Model& model, const AutoOpti
       result = measured(model, s, o, points, cli);
       keep_choice(path, key, result);
     }
-    if (const auto skip = level_of(result.at("sigma_skip")); o.teleport && skip) s.teleport = Teleport{.sigma = *skip, .mode = o.mode};
-    if (o.residual) s.residual = level_of(result.at("sigma_c"));
+    s = chosen(s, o, {.sigma_skip = level_of(result.at("sigma_skip")), .sigma_c = level_of(result.at("sigma_c"))});
     result["file"] = path;
     result["from_file"] = from_file;
     print(result, cli);

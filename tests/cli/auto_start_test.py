@@ -125,6 +125,12 @@ class Parts(unittest.TestCase):
         self.assertEqual({trial["sigma_c"] for trial in run["calibration"]["trials"]}, {1})
         self.assertEqual(result["sigma_c"], 1)
 
+    def test_a_switch_that_splits_no_step_is_none(self):
+        run, result = sample("short", "--teleport", 5, "--residual", "auto", "--steps", 2)
+        self.assertLess(result["sigmas"][1], 0.5)
+        self.assertIsNone(result["sigma_c"])
+        self.assertEqual(len({trial["error"] for trial in run["calibration"]["trials"]}), 1)
+
     def test_the_tail_jumps_to_levels_of_the_grid(self):
         run, _ = sample("tail", "--teleport", "auto", "--teleport_mode", "tail", "--steps", 12)
         skips = [trial["sigma_skip"] for trial in run["calibration"]["trials"]][1:]
