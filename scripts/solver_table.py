@@ -250,6 +250,13 @@ class Table:
                 if any(cells):
                     print(f"| `{solver}` | {before} to {after} | " + " | ".join(cells) + " |")
 
+        for before, after in (("none", "teleport"), ("teleport", "residual")):
+            pairs = [(a["rmse"], b["rmse"]) for solver in self.options.solvers for budget in budgets
+                     if (a := self.found(solver, budget, before)) and (b := self.found(solver, budget, after)) and None not in (a["rmse"], b["rmse"])]
+            if pairs:
+                print(f"\nThe root mean square difference from the converged path falls from {before} to {after} in {sum(b < a for a, b in pairs)} of "
+                      f"{len(pairs)} cells, to {statistics.median(b / a for a, b in pairs):.2f} of it in the median.")
+
     @staticmethod
     def change(before, after):
         """Relative change and its 95 %; where that excludes 0, in bold."""
