@@ -142,11 +142,6 @@ SamplingOptions chosen(SamplingOptions s, const AutoOptions& o, const HeadStart&
   return s;
 }
 
-/// Whether the first step at least ends above the switch: below it the residual form is the ordinary solver.
-bool splits_a_step(const SamplingOptions& s, const AutoOptions& o, const HeadStart& start, const Model& model) {
-  return start.sigma_c && *start.sigma_c <= plan_sampling(chosen(s, o, start), model).sigmas[1];
-}
-
 ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOptions& o, const Tensor& points, const Cli& cli) {
   const double start = now();
   Draws draws(model, s);
@@ -173,13 +168,15 @@ ordered_json measured(const Model& model, const SamplingOptions& s, const AutoOp
   const Tensor reference = draws.reference(crossing);
   std::int64_t done = 1;
   progress.update(done);
-  const Choice choice = choose_head_start(reference, candidates, [&](const HeadStart& candidate) {
+  Choice choice = choose_head_start(reference, candidates, [&](const HeadStart& candidate) {
     Tensor ends = draws.with(candidate, mode);
     progress.update(++done);
     return ends;
   });
-  result["sigma_skip"] = to_json(choice.best.sigma_skip);
-  result["sigma_c"] = !o.residual || splits_a_step(s, o, choice.best, model) ? to_json(choice.best.sigma_c) : nullptr;
+  HeadStart& best = choice.best;
+  if (o.residual && best.sigma_c && !splits_a_step(plan_sampling(chosen(s, o, best), model), *best.sigma_c)) best.sigma_c.reset();
+  result["sigma_skip"] = to_json(best.sigma_skip);
+  result["sigma_c"] = to_json(best.sigma_c);
   for (const Trial& t : choice.trials)
     result["trials"].push_back(
         {{"sigma_skip", to_json(t.start.sigma_skip)}, {"sigma_c", to_json(t.start.sigma_c)}, {"error", number_or_null(t.error)}});

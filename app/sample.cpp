@@ -105,7 +105,7 @@ ordered_json sample_verb(Options& o, const Cli& cli) {
   ordered_json calibration;
   if (automatic.teleport || automatic.residual) calibration = choose_start(s, model, automatic, cli);
   const SamplingPlan plan = plan_sampling(s, model);
-  if (s.residual && o.sample.residual != "auto" && o.sample.teleport != "auto" && *s.residual > plan.sigmas[1])
+  if (s.residual && o.sample.residual != "auto" && o.sample.teleport != "auto" && !splits_a_step(plan, *s.residual))
     throw InvalidArgument(fmt::format("--residual: expected at most {}, where the first step ends: a step is split down to there, got {}",
                                       plan.sigmas[1], *s.residual));
   ordered_json settings = describe(model, s, plan);

@@ -156,11 +156,12 @@ void add_sample_options(CLI::App& verb, SampleOptions& o) {
   verb.add_option("--init_sigma", o.init_sigma, "noise level at which --init starts, the grid's first");
   verb.add_option("--teleport", o.teleport, "off, auto, or the noise level down to which a closed form takes the model's place")
       ->capture_default_str();
-  o.mode_option = verb.add_option(
-      "--teleport_mode", o.mode,
-      "tail (jump, keep the rest of the grid), respaced (jump, as many steps below it) or replace (no jump: the closed form as "
-      "denoiser above)");
-  o.mode_option->capture_default_str();
+  o.mode_option =
+      verb.add_option(
+              "--teleport_mode", o.mode,
+              "tail (jump, keep the rest of the grid), respaced (jump, as many steps below it) or replace (no jump: the closed form as "
+              "denoiser above)")
+          ->capture_default_str();
   verb.add_option("--residual", o.residual,
                   "off, auto, or the noise level down to which each step's Gaussian part is solved by formula (with a multistep solver)")
       ->capture_default_str();

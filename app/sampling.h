@@ -52,6 +52,9 @@ struct SamplingPlan {
   double sigma_start = 0;       ///< where the noise is; above sigmas.front() where a closed form carries the state there
 };
 
+/// Whether the residual form down to sigma_c changes anything: the first step at least must end at or above it.
+inline bool splits_a_step(const SamplingPlan& plan, double sigma_c) { return sigma_c <= plan.sigmas[1]; }
+
 /// @throws InvalidArgument naming the option where grid, network range, solver and head start do not fit together
 SamplingPlan plan_sampling(const SamplingOptions& options, const Model& model);
 

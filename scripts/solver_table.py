@@ -164,9 +164,6 @@ class Table:
     def converged_question(num):
         return {"solver": "unipc_bh2", "steps": 60, "first_seed": 0, "num": num, "resamples": 200}
 
-    def known_converged(self, num):
-        return self.trials.known(self.converged_question(num))
-
     def found(self, solver, budget, form, num=None):
         """A row's answer where it has been measured."""
         was, self.trials.frozen = self.trials.frozen, True
@@ -188,7 +185,7 @@ class Table:
               f"converged path of\nthe same seeds; N = {self.options.num}, seeds 0-{self.options.num - 1}, network in {self.options.precision}. "
               f"The best of a column in bold. Converged, 60 steps of `unipc_bh2`: " +
               ", ".join(f"{c['frechet']:.2f} [{c['low']:.2f}, {c['high']:.2f}]" + (f" of {c['num']:,}" if c["num"] != self.options.num else "")
-                        for num in dict.fromkeys((self.options.num, self.options.best_num)) if (c := self.known_converged(num))) + ".\n")
+                        for num in dict.fromkeys((self.options.num, self.options.best_num)) if (c := self.trials.known(self.converged_question(num)))) + ".\n")
         print("| solver | closed form | " + " | ".join(map(str, budgets)) + " |\n| --- | --- |" + " --- |" * len(budgets))
         best = {budget: self.best(budget)[0] for budget in budgets}
         missing = []
