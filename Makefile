@@ -19,7 +19,7 @@ help:
 	@echo "make test          build everything, check the format, run every test, the fast ones under sanitizers first"
 	@echo "                   (CTEST_ARGS='-L fast' for a part, SANITIZE=off without sanitizers)"
 	@echo "make bench         run the benchmarks (BENCH_ARGS=--benchmark_filter=REGEX for a part)"
-	@echo "make docs          check the documentation: its snippets run, its links resolve (nothing is generated yet)"
+	@echo "make docs          check the documentation: its snippets run, its links resolve"
 	@echo "make format        apply .clang-format; format-check only says what would change"
 	@echo "make tidy          run clang-tidy over library and command (clang-tidy must be installed; about 15 minutes)"
 	@echo "make clean         remove build/ and out/"

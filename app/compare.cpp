@@ -175,7 +175,7 @@ void add_compare(CLI::App& app, Cli& cli) {
   verb->add_option("--held_out", o->held_out, "images that no model has seen, for a second set of rows (DATA)");
   verb->add_option("--stats", o->stats, "fitted Gaussians and mixtures");
   verb->add_flag("--exact", o->exact, "also the exact score of --data");
-  verb->add_flag("--isotropic", o->isotropic, "also the isotropic Gaussian of the first --stats' mean and variance");
+  verb->add_flag("--isotropic", o->isotropic, "also the first --stats' mean alone, and the isotropic Gaussian of its mean and variance");
   verb->add_option("--ranks", o->ranks, "also the first --stats cut to these ranks, with the mean tail")->delimiter(',');
   verb->add_option("--sigmas", o->sigmas, "noise levels")->delimiter(',')->capture_default_str();
   verb->add_option("--samples", o->samples, "points of each set, drawn at random")->capture_default_str();

@@ -130,7 +130,7 @@ void add_model_options(CLI::App& verb, ModelOptions& o) {
   verb.add_option("--precision", o.precision, "of a U-Net's convolutions: fp32, bf16")->capture_default_str();
   verb.add_option("--stats", o.stats, "a fitted Gaussian or mixture");
   verb.add_option("--exact", o.exact, "the exact score of these data (DATA)");
-  verb.add_option("--class", o.label, "with --stats fitted class by class: this class only");
+  verb.add_option("--class", o.label, "of statistics fitted class by class (--stats, --teleport_stats): this class only");
   verb.add_option("--smooth", o.smooth, "KAPPA DATA: the exact score, averaged over shifts of std KAPPA")->expected(2);
   verb.add_option("--smooth_draws", o.smooth_draws, "number of shifts, even")->capture_default_str();
   verb.add_option("--smooth_seed", o.smooth_seed, "of the shifts")->capture_default_str();

@@ -5,11 +5,11 @@
 
 #include "cli.h"
 #include "data_tensors.h"
+#include "denoisers.h"
 #include "headstart/data/atomic_file.h"
-#include "headstart/denoise/gaussian.h"
 #include "headstart/error.h"
 #include "headstart/metrics/ood.h"
-#include "headstart/nets/network.h"
+#include "ranges.h"
 
 namespace headstart::app {
 namespace {
@@ -30,12 +30,14 @@ struct Scores {
   std::vector<Tensor> columns;
 };
 
-Tensor first_images(const std::string& data, const Options& o, const GaussianStats& stats) {
+/// In the model's range. Floats are taken as they are: what is unlike the training data may lie outside it.
+Tensor first_images(const std::string& data, const Options& o, const Model& model) {
   const auto stream = open_data(data, o.as);
-  if (stream->shape() != stats.shape)
-    throw InvalidArgument(
-        fmt::format("{}: expected images of shape {} as in {}, got {}", data, to_string(stats.shape), o.stats, to_string(stream->shape())));
-  return read_images(*stream, o.limit).flatten(1).to(torch::kFloat64);
+  if (stream->shape() != model.shape)
+    throw InvalidArgument(fmt::format("{}: expected images of shape {} as in {}, got {}", data, to_string(model.shape), model.path,
+                                      to_string(stream->shape())));
+  const Tensor images = read_images(*stream, o.limit).flatten(1).to(torch::kFloat64);
+  return stream->is_uint8() ? as_data_of(model, data, *stream, images) : images;
 }
 
 Tensor norms_of(const Denoiser& denoiser, const Tensor& x, const std::vector<double>& sigmas, const std::function<void()>& tick) {
@@ -52,19 +54,12 @@ ordered_json score_ood_verb(const Options& o, const Cli& cli) {
   if (!(o.sigma > 0)) throw InvalidArgument(fmt::format("--sigma: expected a number > 0, got {}", o.sigma));
   if (!o.out.empty()) require_folder_of(o.out);
   const double start = now();
-  const GaussianStats stats = load_stats(o.stats);
-  std::shared_ptr<const Denoiser> denoiser = std::make_shared<GaussianDenoiser>(stats);
-  if (!o.network.empty()) {
-    const auto network = load_network(o.network, {.device = cli.device});
-    network->require_no_classes();
-    if (network->info().shape != stats.shape)
-      throw InvalidArgument(fmt::format("--network: expected a network of shape {} as in {}, got {}", to_string(stats.shape), o.stats,
-                                        to_string(network->info().shape)));
-    denoiser = network;
-  }
-  std::vector<std::pair<std::string, Tensor>> sets{{"data", first_images(o.data, o, stats)}};
-  if (!o.against.empty()) sets.emplace_back("against", first_images(o.against, o, stats));
-  const Tensor reference = o.reference.empty() ? Tensor() : first_images(o.reference, o, stats);
+  const GaussianStats found = load_stats(o.stats);
+  const Model model = o.network.empty() ? open_stats_model(o.stats) : open_network_model(o.network, {.device = cli.device});
+  const GaussianStats stats = fitted_to(model, o.stats, found);
+  std::vector<std::pair<std::string, Tensor>> sets{{"data", first_images(o.data, o, model)}};
+  if (!o.against.empty()) sets.emplace_back("against", first_images(o.against, o, model));
+  const Tensor reference = o.reference.empty() ? Tensor() : first_images(o.reference, o, model);
 
   Progress progress(cli, "scoring", static_cast<std::int64_t>(o.sigmas.size() * (sets.size() + (reference.defined() ? 1 : 0))), "levels");
   std::int64_t done = 0;
@@ -72,11 +67,11 @@ ordered_json score_ood_verb(const Options& o, const Cli& cli) {
     progress.update(++done);
     stop_if_interrupted();
   };
-  const Tensor known = reference.defined() ? norms_of(*denoiser, reference, o.sigmas, tick) : Tensor();
+  const Tensor known = reference.defined() ? norms_of(*model.denoiser, reference, o.sigmas, tick) : Tensor();
   std::vector<Scores> scored;
   for (const auto& [name, x] : sets) {
     Scores scores{{"mahalanobis"}, {mahalanobis(stats, x, o.sigma)}};
-    const Tensor norms = norms_of(*denoiser, x, o.sigmas, tick);
+    const Tensor norms = norms_of(*model.denoiser, x, o.sigmas, tick);
     for (std::size_t i = 0; i < o.sigmas.size(); ++i) {
       scores.names.push_back(fmt::format("score_norm_{}", o.sigmas[i]));
       scores.columns.push_back(norms.select(1, static_cast<std::int64_t>(i)));
@@ -91,7 +86,8 @@ ordered_json score_ood_verb(const Options& o, const Cli& cli) {
   ordered_json json;
   json["data"] = o.data;
   json["count"] = sets[0].second.size(0);
-  json["model"] = o.network.empty() ? o.stats : o.network;
+  json["model"] = model.path;
+  json["range"] = {model.range_low, model.range_high};
   json["sigma"] = o.sigma;
   json["sigmas"] = o.sigmas;
   for (std::size_t i = 0; i < scored[0].names.size(); ++i) json["mean"][scored[0].names[i]] = scored[0].columns[i].mean().item<double>();

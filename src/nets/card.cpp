@@ -151,7 +151,9 @@ constexpr std::int64_t kMost = 1'000'000;  // of anything counted: beyond it a t
 
 json parse(const std::string& path) {
   std::ifstream file(path);
-  if (!file) throw DataError(path, "no such file: a TorchScript network needs a card with prediction, time, schedule, shape and range");
+  if (!file)
+    throw DataError(path,
+                    "no such file: a TorchScript network needs a card with prediction and shape, most with schedule (docs/networks.md)");
   try {
     return json::parse(file);
   } catch (const json::exception& e) {

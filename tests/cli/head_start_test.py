@@ -146,6 +146,20 @@ class OtherRanges(unittest.TestCase):
             # The noise is that of the seed in either, so that x is the same picture; what differs is float32 rounding.
             self.assertAlmostEqual(a["St_EV"], b["St_EV"], delta=1e-4 * max(1, abs(a["St_EV"])))
 
+    def test_score_ood_converts_them_and_the_data(self):
+        def scores(scale, by, *network):
+            result = cli.result_of("score-ood", "--data", pictures, "--stats", by, *network, "--sigma", 0.2 * scale, "--sigmas", scale)
+            return result["range"], result["mean"]["mahalanobis"], result["mean"]["score_norm_%g" % scale]
+
+        for network in (False, True):  # of a network that is the same Gaussian in either range, and without one
+            found = []
+            for low, mean, variance, scale in ((-1, -0.4, 0.2, 1), (0, 0.3, 0.05, 0.5)):
+                options = gaussian_network("scored_%g" % low, mean, variance, range=[low, 1]) if network else []
+                found.append(scores(scale, stats if network or low == -1 else self.converted(low, 1), *options))
+                self.assertEqual(found[-1][0], [low, 1])
+            self.assertAlmostEqual(found[1][1] / found[0][1], 1, delta=1e-6)
+            self.assertAlmostEqual(found[1][2] / found[0][2], 1, delta=1e-4)
+
     def test_other_shapes_and_measured_ranges_are_refused(self):
         network = gaussian_network("shape")
         self.assertRegex(refused(*network, "--teleport", 10, "--teleport_stats", flat), r"--teleport_stats: expected statistics of shape 1,4,4")

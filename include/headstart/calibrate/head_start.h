@@ -73,9 +73,8 @@ inline constexpr double kAsGood = 1.05;
 
 /// Tries what is given alone, then every jump (with the first switch), then every switch and none with the best jump, and takes what ends
 /// nearest to the reference; of those as good as that the one tried first, which departs least from the network.
-/// @param reference  [B, D], where the paths really end: the closed form's flow down to the crossing, if there is one, then the network's
-/// in
-///   small steps
+/// @param reference  [B, D], where the paths really end: the closed form's flow down to the crossing, if there is one, and from there the
+///                   network's in small steps
 /// @param draw       the end points [B, D] of the sampler with a head start, from the noise that the reference started from
 /// Cost at most 2 + skips.size() + switches.size() runs of the sampler.
 Choice choose_head_start(const torch::Tensor& reference, const Candidates& candidates,

@@ -19,7 +19,7 @@ struct GridPaths {
   torch::Tensor denoised;      ///< [M, K, D] float64, the estimates there
 };
 
-/// Follows x from sigmas.front() by Heun's method on the levels. Evaluations: 3 a level.
+/// Follows x from sigmas.front() by Heun's method on the levels. Evaluations: 3 M - 2.
 /// @param x       [K, D] float64
 /// @param sigmas  strictly descending, > 0; as many as the solution needs to be accurate
 /// @throws InvalidArgument on another shape or grid

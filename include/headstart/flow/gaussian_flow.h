@@ -25,8 +25,11 @@ torch::Tensor gaussian_flow(const GaussianStats& stats, const torch::Tensor& x, 
 /// One exact step of the reverse SDE: a draw of the state at step.to < step.from given the state at step.from, per mode with v = lambda +
 /// to^2 and w = from^2 - to^2: N(mean + v/(v+w) (x - mean), v w/(v+w)). The stochastic counterpart of gaussian_flow.
 ///
+/// @param x      [B, D] state at step.from
 /// @param noise  [B, D] standard normal
+/// @return       [B, D] state at step.to, dtype and device of x
 /// @throws InvalidArgument on a shape mismatch, or unless 0 <= to < from
+/// Cost 4 B D R flops. Source: the posterior of x_to given x_from, arXiv 2006.11239 (eq. 6-7), for Gaussian data.
 torch::Tensor stochastic_jump(const GaussianStats& stats, const torch::Tensor& x, const SigmaStep& step, const torch::Tensor& noise);
 
 }  // namespace headstart

@@ -55,6 +55,8 @@ class IsotropicPart : public LinearPart {
 /// Beyond what float64 can tell from it, however large sigma.
 inline constexpr double kBoundlessVariance = 1e40;
 
+/// All of the shape of `variances`, float64.
+///
 /// lambda / (lambda + sigma^2): what the linear part's denoised estimate keeps of each mode.
 torch::Tensor shrinkage(const torch::Tensor& variances, double sigma);
 

@@ -32,11 +32,15 @@ std::vector<double> tail_of(const std::vector<double>& grid, double sigma);
 /// x at sigma_max carried to sigma_skip under the Gaussian: gaussian_flow in fixed micro-batches, so that a row's result depends on the row
 /// alone. Costs no network evaluation. Source: arXiv 2412.09726, section on analytical teleportation.
 /// @param x  [B, D] float64, sigma_max * noise
+/// @return   [B, D] float64 at sigma_skip
+/// @throws InvalidArgument as gaussian_flow. Cost 4 B D R flops.
 torch::Tensor teleport(const GaussianStats& stats, const torch::Tensor& x, double sigma_max, double sigma_skip);
 
 /// The same for samplers that add noise on the way: stochastic_jump in fixed micro-batches.
+/// @param x      [B, D] float64 at step.from
 /// @param noise  [B, D] standard normal
-/// @throws InvalidArgument as stochastic_jump
+/// @return       [B, D] float64 at step.to
+/// @throws InvalidArgument as stochastic_jump. Cost 4 B D R flops.
 torch::Tensor stochastic_teleport(const GaussianStats& stats, const torch::Tensor& x, const SigmaStep& step, const torch::Tensor& noise);
 
 }  // namespace headstart

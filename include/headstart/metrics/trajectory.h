@@ -33,6 +33,7 @@ PathAgreement path_agreement(const GaussianStats& stats, const RecordedPaths& pa
 /// How much of a path lies in its own first directions: principal components of its L states about their mean, averaged over the seeds.
 /// @param states  [K, L, D], L >= 2
 /// @return        [count] cumulative shares of the variance, ascending to at most 1
+/// @throws InvalidArgument on another shape. Cost O(K D L^2).
 torch::Tensor path_directions(const torch::Tensor& states, std::int64_t count);
 
 /// The level at which each eigenmode is decided: where the denoised estimate's coordinate has come to 1 / sqrt 2 of what it ends with,
@@ -55,6 +56,7 @@ struct Kick {
 /// @throws InvalidArgument on a mode or size out of range, and as sample_heun
 torch::Tensor kick_response(const Denoiser& denoiser, const GaussianStats& stats, const torch::Tensor& x, const std::vector<double>& sigmas,
                             const Kick& kick);
+/// sqrt(eigenvalue / (eigenvalue + sigma^2)).
 double predicted_kick_response(double eigenvalue, double sigma);
 
 /// Leading eigenpairs of the denoiser's Jacobian dD/dx = Cov[x0 | x] / sigma^2 at one point.

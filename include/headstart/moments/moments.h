@@ -37,7 +37,7 @@ class MomentAccumulator {
 };
 
 /// The range that statistics and networks are stored with, so that those of the same data agree: [-1, 1] for 8-bit data; for floats the
-/// first of the conventions [-0.5, 0.5], [0, 1] and [-1, 1] that they stay inside, else the measured [low, high].
+/// first of the conventions [0, 1], [-0.5, 0.5] and [-1, 1] that they stay inside, else the measured [low, high].
 std::pair<double, double> data_range(bool is_uint8, double low, double high);
 
 struct FitOptions {

@@ -76,7 +76,7 @@ struct SampleRun {
   std::string label{};                   ///< short and unique in a report: it names the run everywhere
   std::string solver{};                  ///< "heun", "dpmpp_2m", ...
   std::string teleport = "off";          ///< "off", "tail", "respaced" or "replace"
-  std::optional<double> sigma_skip{};    ///< where the jump was asked to land; empty without teleport
+  std::optional<double> sigma_skip{};    ///< where the jump landed (replace: the switch); empty without
   std::int64_t nfe = 0;                  ///< network evaluations a sample
   std::int64_t steps = 0;                ///< grid points as the user gave them
   std::vector<double> sigmas{};          ///< the grid the solver worked on, strictly descending; a final 0 is fine

@@ -25,7 +25,8 @@ struct ResidualOptions {
 /// The solver of that name on the residual R = D - D_G: the linear part's flow over each step by formula, and R extrapolated instead of D;
 /// iPNDM's slopes (D_G - D) / sigma are carried along the part's flow where the weight is by mode. What it extrapolates from is carried
 /// over the switch. With R = 0 it is the exact flow, with IsotropicPart(0) the ordinary DPM-Solver++ or UniPC, with boundless variance the
-/// ordinary iPNDM. Evaluations: one a step.
+/// ordinary iPNDM. Evaluations: one a step; beside them two products [B, D] x [D, R], of UniPC three. Source: variation of constants in
+/// each mode; the polynomials of arXiv 2211.01095, 2302.04867 and 2204.13902.
 /// @throws InvalidArgument listing the solvers that have such a form; unless sigma_c >= 0
 Solver residual_solver(const std::string& name, std::shared_ptr<const LinearPart> part, const ResidualOptions& options = {});
 
