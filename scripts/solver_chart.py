@@ -61,8 +61,7 @@ def draw(table):
     limit = table.converged(table.options.num)["frechet"]
     rows = {row: [(budget, solver_table.distance(answer)) for budget in budgets if (answer := table.found(row[0], budget, row[1]))]
             for row in table.rows()}
-    best = {form: [(budget, min(values)) for budget in budgets
-                   if (values := [dict(points)[budget] for row, points in rows.items() if row[1] == form and budget in dict(points)])]
+    best = {form: [(budget, solver_table.distance(answer)) for budget in budgets if (answer := table.best_of_forms(budget)[form])]
             for form in FORMS}
     top = 24
     chart = Chart(budgets, 0.9 * min(limit, *(value for points in best.values() for _, value in points)), top)

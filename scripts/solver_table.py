@@ -178,6 +178,10 @@ class Table:
         rows = [(solver, form) for solver, form in self.rows() if self.found(solver, budget, form)]
         return sorted(rows, key=lambda row: distance(self.found(row[0], budget, row[1])))
 
+    def best_of_forms(self, budget):
+        """The answer of the best row of each form; None where there is none yet."""
+        return {form: next((self.found(solver, budget, form) for solver, of in self.best(budget) if of == form), None) for form in FORMS}
+
     def show(self):
         budgets = [b for b in self.options.budgets if self.best(b)]
         limit = self.converged(self.options.num)
@@ -278,12 +282,11 @@ class Table:
             return f"{100 * (before['frechet'] - after['frechet']) / excess:.0f} %" if excess > 0 else "there is none"
 
         for budget in budgets:
-            least = {form: min((self.found(s, budget, f) for s, f in self.best(budget) if f == form), key=distance, default=None)
-                     for form in FORMS}
-            if None not in least.values():
-                none, teleport, residual = least.values()
+            answers = self.best_of_forms(budget).values()
+            if None not in answers:
+                none, teleport, residual = answers
                 best = min(teleport, residual, key=distance)
-                print(f"| {budget} | " + " | ".join(f"{answer['frechet']:.2f} `{answer['solver']}`" for answer in least.values()) + " | " +
+                print(f"| {budget} | " + " | ".join(f"{answer['frechet']:.2f} `{answer['solver']}`" for answer in answers) + " | " +
                       " | ".join(self.change(*pair) for pair in ((none, teleport), (teleport, residual), (none, best), (limit, best))) +
                       f" | {removed(none, best)} | {removed(teleport, residual)} |")
 
