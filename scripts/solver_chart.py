@@ -58,7 +58,7 @@ class Chart:
 
 def draw(table):
     budgets = [budget for budget in table.options.budgets if table.best(budget)]
-    limit = table.converged(table.options.num)["frechet"]
+    limit = table.limit()["frechet"]
     rows = {row: [(budget, solver_table.distance(answer)) for budget in budgets if (answer := table.found(row[0], budget, row[1]))]
             for row in table.rows()}
     best = {form: [(budget, solver_table.distance(answer)) for budget in budgets if (answer := table.best_of_forms(budget)[form])]
