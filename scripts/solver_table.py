@@ -139,24 +139,26 @@ class Table:
                 if form != "residual" or solver in RESIDUAL:
                     yield solver, form
 
+    def nums(self):
+        return [num for num in dict.fromkeys((self.options.num, self.options.best_num)) if num]
+
     def measure(self):
-        self.converged(self.options.num)
         for budget in self.options.budgets:
             for solver, form in self.rows():
                 answer = self.trials.ask(self.question(solver, budget, form, self.options.num))
                 print(f"# {budget} {solver} {form}: {distance(answer):.3f}", file=sys.stderr, flush=True)
         for row in self.adaptive():
             self.trials.ask(row)
-        self.trials.ask(self.question(*LIMIT, self.options.num))
         for budget in self.options.budgets if self.options.best_num else []:
             for solver, form in self.best(budget)[:3]:
                 answer = self.trials.ask(self.question(solver, budget, form, self.options.best_num))
                 print(f"# {budget} {solver} {form}: {distance(answer):.3f} of {self.options.best_num}", file=sys.stderr, flush=True)
-        if self.options.best_num:
-            self.converged(self.options.best_num)
+        for num in self.nums():
+            self.converged(num)
+            self.trials.ask(self.question(*LIMIT, num))
 
     def limit(self):
-        return self.found(*LIMIT) or self.converged(self.options.num)
+        return self.trials.ask(self.question(*LIMIT, self.options.num))
 
     def adaptive(self):
         return [row | jump | {"first_seed": 0, "num": self.options.num, "resamples": 200}
@@ -190,14 +192,12 @@ class Table:
     def show(self):
         budgets = [b for b in self.options.budgets if self.best(b)]
         limit = self.limit()
-        tuned = (f"; with sigma_min, rho and order tuned like the rows' ({limit['sigma_min']}, {limit['rho']}, {limit['order']}): {self.cell(limit, 60, False)}"
-                 if self.found(*LIMIT) else "")
+        ends = [(self.trials.known(self.converged_question(num)), self.found(*LIMIT, num)) for num in self.nums()]
         print(f"Frechet distance in `fashion-mnist-features` to the 60,000 training images [95 %], and root mean square difference from the "
               f"converged path of\nthe same seeds; N = {self.options.num}, seeds 0-{self.options.num - 1}, network in {self.options.precision}. "
-              f"The best of a column in bold. Converged, 60 steps of `unipc_bh2` to sigma 0.002: " +
-              ", ".join(self.interval(c) + (f" of {c['num']:,}" if c["num"] != self.options.num else "")
-                        for num in dict.fromkeys((self.options.num, self.options.best_num)) if (c := self.trials.known(self.converged_question(num)))) +
-              tuned + ".\n")
+              "The best of a column in bold.\nConverged, 60 steps of `unipc_bh2` to sigma 0.002: " + self.intervals([end for end, _ in ends if end]) +
+              f". With sigma_min, rho and order tuned like the rows' ({limit['sigma_min']}, {limit['rho']}, {limit['order']}): " +
+              self.intervals([tuned for _, tuned in ends if tuned]) + f", difference {limit['rmse']:.3f}.\n")
         print("| solver | closed form | " + " | ".join(map(str, budgets)) + " |\n| --- | --- |" + " --- |" * len(budgets))
         best = {budget: self.best(budget)[0] for budget in budgets}
         missing = []
@@ -215,7 +215,7 @@ class Table:
         print("\n| evaluations | row | sigma_min | rho | order | sigma_skip | sigma_c | distance | N |\n" + "| --- " * 9 + "|")
         for budget in budgets:
             for solver, form in self.best(budget)[:3]:
-                for num in dict.fromkeys((self.options.num, self.options.best_num)):
+                for num in self.nums():
                     answer = self.found(solver, budget, form, num)
                     if answer and answer["frechet"] is not None:
                         print("| " + " | ".join([str(answer["nfe"]), f"`{solver}` {form}"] + [
@@ -228,6 +228,9 @@ class Table:
     @staticmethod
     def interval(answer):
         return f"{answer['frechet']:.2f} [{answer['low']:.2f}, {answer['high']:.2f}]"
+
+    def intervals(self, answers):
+        return ", ".join(self.interval(a) + (f" of {a['num']:,}" if a["num"] != self.options.num else "") for a in answers)
 
     @staticmethod
     def level(value):
